@@ -1,0 +1,34 @@
+"""Parcelle: land-cover maps of a country from a year of satellite images."""
+
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+# The example's settings hold only where no others are given: Snakemake would merge the two.
+if not workflow.config_settings.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/common.smk"
+
+
+pathvars:
+    results=config["results"],
+    logs=config["results"] + "/logs",
+    benchmarks=config["results"] + "/benchmarks",
+
+
+include: "workflow/rules/inputs.smk"
+include: "workflow/rules/samples.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/maps.smk"
+include: "workflow/rules/products.smk"
+include: "workflow/rules/assessment.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        TARGETS,

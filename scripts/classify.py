@@ -1,0 +1,51 @@
+"""Map a tile: every product in one pass over its images."""
+
+from parcelle import acquisitions, features, mapping, training
+from parcelle.areas import Areas
+from parcelle.features import Recipe
+from parcelle.log import logged
+
+
+def classify(
+    inventory: str,
+    areas: str,
+    models: str,
+    outputs: dict[str, str],
+    *,
+    recipes: list[dict],
+    seeds: list,
+    options: mapping.Options,
+    window: int,
+    threads: int,
+    tags: dict[str, str],
+) -> None:
+    """Write the products, the pixels of each class and the clear share of each date; `models` is the folder of all."""
+    found, zones = acquisitions.read(inventory), Areas.read(areas)
+    made = [Recipe.from_dict(r) for r in recipes]
+    names = features.names(made)
+    of_region = {
+        region: [training.load(f"{models}/{region}/{seed}/model.json", names) for seed in seeds] for region in zones.regions
+    }
+    counts, clear = mapping.map_tile(
+        found, zones, of_region, made, outputs, options, window=window, threads=threads, tags=tags
+    )
+    mapping.write_counts(counts, found.grid.pixel_area, outputs["counts"])
+    mapping.write_clear(found, clear, outputs["clear_shares"])
+
+
+if __name__ == "__main__":
+    with logged(snakemake):
+        classify(
+            snakemake.input.acquisitions,
+            snakemake.input.areas,
+            f"{snakemake.config['results']}/model",
+            dict(snakemake.output.items()),
+            recipes=snakemake.params.recipes,
+            seeds=snakemake.params.seeds,
+            options=mapping.Options(
+                tuple(snakemake.params.codes), tuple(snakemake.params.products), snakemake.params.min_valid
+            ),
+            window=snakemake.config["window"]["size"],
+            threads=snakemake.threads,
+            tags=snakemake.params.tags,
+        )

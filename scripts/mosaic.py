@@ -1,0 +1,38 @@
+"""Put the maps of all tiles together, with names and colours."""
+
+from parcelle import mosaic as country
+from parcelle import styling
+from parcelle.log import logged
+from parcelle.nomenclature import Nomenclature
+
+
+def mosaic(
+    maps: list[str], output: str, *, product: str, grid: dict, classes: list[dict], threads: int, tags: dict[str, str]
+) -> None:
+    """Write the mosaic of a product, and its style for QGIS beside it."""
+    known = Nomenclature.from_list(classes).classes if classes else None
+    country.write(
+        maps,
+        output,
+        product=product,
+        crs=grid["crs"],
+        resolution=grid["resolution"],
+        origin=tuple(grid["origin"]),
+        classes=known,
+        threads=threads,
+        tags=tags,
+    )
+    styling.write(output, product=product, classes=known)
+
+
+if __name__ == "__main__":
+    with logged(snakemake):
+        mosaic(
+            snakemake.input.maps,
+            snakemake.output.mosaic,
+            product=snakemake.wildcards.product,
+            grid=snakemake.params.mosaic,
+            classes=snakemake.params.classes,
+            threads=snakemake.threads,
+            tags=snakemake.params.tags,
+        )

@@ -1,0 +1,57 @@
+"""Plan a run: the grids of its tiles, their regions, and the reference cut by both."""
+
+from parcelle import inventory, planning, reference, settings
+from parcelle.errors import InputError
+from parcelle.log import logged
+from parcelle.nomenclature import LandClass, Nomenclature
+from parcelle.planning import Plan
+
+
+def plan(
+    source: reference.Source,
+    regions: tuple[str | None, str | None],
+    output: str,
+    references: list[str],
+    areas: list[str],
+    *,
+    tiles: list[str],
+    grid: str,
+    classes: list,
+    checked: settings.Settings,
+) -> None:
+    """Write the plan, and for each tile its part of the reference and of the regions."""
+    grids = {tile: inventory.tile_grid(checked.sensors, tile, grid) for tile in tiles}
+    planning.check_same_crs(grids, checked.mosaic.crs)
+    polygons = reference.read(source, Nomenclature(tuple(LandClass(code, name, "#000000") for code, name in classes)))
+    every, own = planning.read_regions(*regions), planning.own_areas(grids)
+    of_tile = {tile: planning.regions_in(every, g, whole=regions[0] is None) for tile, g in grids.items()}
+    if outside := [tile for tile, found in of_tile.items() if found.empty]:
+        raise InputError(f"tile {outside[0]} lies outside all regions of {regions[0]}: remove it from `tiles`, or draw a region.")
+    pieces = {tile: reference.pieces(polygons, g, own[tile], of_tile[tile]) for tile, g in grids.items()}
+    made = Plan(
+        grids,
+        {tile: list(found.name) for tile, found in of_tile.items()},
+        {tile: sorted(found.region.unique()) for tile, found in pieces.items()},
+    )
+    reference.check_coverage(pieces, made.all_regions(), polygons, source.path)
+    for tile, pieces_file, areas_file in zip(tiles, references, areas, strict=True):
+        reference.write(pieces[tile], pieces_file)
+        planning.write_areas(of_tile[tile], own[tile], areas_file)
+    made.write(output)
+
+
+if __name__ == "__main__":
+    with logged(snakemake):
+        plan(
+            reference.Source(
+                snakemake.input.reference, snakemake.params.field, snakemake.params.layer, snakemake.params.group
+            ),
+            (snakemake.input.get("regions") or None, snakemake.params.region),
+            snakemake.output.plan,
+            snakemake.output.reference,
+            snakemake.output.areas,
+            tiles=snakemake.params.tiles,
+            grid=snakemake.params.grid,
+            classes=snakemake.params.classes,
+            checked=settings.read(snakemake.config),
+        )

@@ -1,0 +1,30 @@
+"""Read the features of the pixels of a tile that lie in reference polygons."""
+
+import geopandas as gpd
+from parcelle import acquisitions, files, sampling
+from parcelle.features import Recipe
+from parcelle.log import logged
+
+
+def sample(inventory: str, reference: str, output: str, *, recipes: list[dict], options: sampling.Options) -> None:
+    """Write the samples of a tile."""
+    found = acquisitions.read(inventory)
+    pieces = gpd.read_parquet(files.verify(reference))
+    table = sampling.sample(found, pieces, [Recipe.from_dict(r) for r in recipes], options)
+    sampling.write(table, output)
+
+
+if __name__ == "__main__":
+    with logged(snakemake):
+        sample(
+            snakemake.input.acquisitions,
+            snakemake.input.reference,
+            snakemake.output.samples,
+            recipes=snakemake.params.recipes,
+            options=sampling.Options(
+                min_valid=snakemake.params.min_valid,
+                per_polygon_max=snakemake.params.per_polygon_max,
+                window=snakemake.config["window"]["size"],
+                threads=snakemake.threads,
+            ),
+        )

@@ -1,0 +1,41 @@
+"""Train the model of a region."""
+
+import pandas as pd
+from parcelle import files, sampling, training
+from parcelle.log import logged
+
+
+def train(
+    samples: list[str],
+    split: str | None,
+    output: str,
+    validation: str,
+    *,
+    region: str,
+    seed: str,
+    model: dict,
+    per_class: int | None,
+    threads: int,
+) -> None:
+    """Write a model and its predictions on the validation samples."""
+    sides = pd.read_parquet(files.verify(split)) if split else None
+    table = sampling.read(samples, region)
+    trained, predictions = training.train(table, sides, region, seed, model, per_class, threads)
+    with files.whole(validation) as draft:
+        predictions.to_parquet(draft, index=False)
+    training.save(trained, output)
+
+
+if __name__ == "__main__":
+    with logged(snakemake):
+        train(
+            snakemake.input.samples,
+            snakemake.input.get("split") or None,
+            snakemake.output.model,
+            snakemake.output.validation,
+            region=snakemake.wildcards.region,
+            seed=snakemake.wildcards.seed,
+            model=snakemake.params.model,
+            per_class=snakemake.params.per_class,
+            threads=snakemake.threads,
+        )

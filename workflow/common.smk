@@ -1,0 +1,114 @@
+"""The checked settings, the names that wildcards take, and what the rules ask for: no rule is here."""
+
+from parcelle import features, inventory, provenance, resources, settings
+from parcelle.errors import ParcelleError
+from parcelle.nomenclature import Nomenclature
+from parcelle.planning import Plan
+from snakemake.exceptions import WorkflowError
+
+try:
+    SETTINGS = settings.read(config)
+    CLASSES = Nomenclature.read(SETTINGS.nomenclature)
+    RECIPES = features.recipes(SETTINGS)
+except ParcelleError as error:
+    raise WorkflowError(str(error)) from None
+
+config.clear()
+config.update(SETTINGS.model_dump(mode="json"))
+
+INVENTORY = inventory.asked(SETTINGS)
+TILES = SETTINGS.tiles
+SEEDS = range(SETTINGS.seeds)
+PRODUCTS = SETTINGS.map.products
+MAP_SEEDS = ["all"] if SETTINGS.map.model == "all" else SETTINGS.map.model
+
+MAPS = collect("<results>/mosaic/{product}.tif", product=PRODUCTS)
+# With frozen models nothing is trained, so there is nothing to assess.
+TARGETS = MAPS if SETTINGS.map.freeze else [*MAPS, "<results>/report/index.html"]
+
+
+wildcard_constraints:
+    tile=r"[\w-]+",
+    region=r"[\w-]+",
+    seed=r"all|\d+",
+    product="class|confidence|validity|probability",
+
+
+def the_plan():
+    """Read the plan; the jobs that follow from it are known once it is made."""
+    return Plan.read(checkpoints.plan.get().output.plan)
+
+
+def products_of(wildcards):
+    """List one file per product of a tile."""
+    return inventory.products(SETTINGS.sensors, wildcards.tile)
+
+
+def fingerprint_of(wildcards, input):
+    """Digest names, sizes and times of a tile's images."""
+    return inventory.fingerprint(input.products)
+
+
+def references_of(wildcards):
+    """List the reference of the tiles that a region has polygons in."""
+    return collect("<results>/reference/{tile}.parquet", tile=the_plan().tiles_of(wildcards.region))
+
+
+def samples_of(wildcards):
+    """List the samples of the tiles that a region has polygons in."""
+    return collect("<results>/samples/{tile}.parquet", tile=the_plan().tiles_of(wildcards.region))
+
+
+def split_of(wildcards):
+    """Name the split of a seed; the model of the published map learns from everything."""
+    return [] if wildcards.seed == "all" else "<results>/split/{region}/{seed}.parquet"
+
+
+def models_of(wildcards):
+    """List the models that map a tile; frozen ones are taken as they are."""
+    if SETTINGS.map.freeze:
+        return []
+    regions = the_plan().regions[wildcards.tile]
+    return collect("<results>/model/{region}/{seed}/model.json", region=regions, seed=MAP_SEEDS)
+
+
+def validations(wildcards):
+    """List the predictions on validation samples of all regions and seeds."""
+    regions = the_plan().all_regions()
+    return collect("<results>/model/{region}/{seed}/validation.parquet", region=regions, seed=SEEDS)
+
+
+def descriptions(wildcards):
+    """List the descriptions of the models of all regions and seeds."""
+    regions = the_plan().all_regions()
+    return collect("<results>/model/{region}/{seed}/model.json", region=regions, seed=SEEDS)
+
+
+def classes_of(wildcards):
+    """Give names and colours to the product that shows them."""
+    return CLASSES.to_list() if wildcards.product in ("class", "probability") else []
+
+
+def sample_memory(wildcards, input, threads, attempt):
+    """MiB of a `sample` job."""
+    return attempt * resources.sample_mb(input.tile_size, RECIPES, SETTINGS, threads)
+
+
+def sample_minutes(wildcards, input, threads, attempt):
+    """Minutes of a `sample` job."""
+    return attempt * resources.sample_minutes(input.tile_size, threads)
+
+
+def train_memory(wildcards, input, attempt):
+    """MiB of a `train` job."""
+    return attempt * resources.train_mb(input.samples)
+
+
+def classify_memory(wildcards, input, threads, attempt):
+    """MiB of a `classify` job."""
+    return attempt * resources.classify_mb(input.tile_size, RECIPES, SETTINGS, CLASSES.codes, threads)
+
+
+def classify_minutes(wildcards, input, threads, attempt):
+    """Minutes of a `classify` job."""
+    return attempt * resources.classify_minutes(input.tile_size, threads)

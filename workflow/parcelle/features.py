@@ -1,0 +1,176 @@
+"""Features: what a model sees of a pixel. Their names, their order, and how they follow from a gap-filled series."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from parcelle import sensors
+from parcelle.errors import InputError, SettingsError
+from parcelle.expressions import Expression, parse
+from parcelle.sensors import Band, Format
+
+if TYPE_CHECKING:
+    from parcelle import settings as s
+
+# Of common band names; NDWI has the sign of iota2's, opposite to Gao (1996).
+INDICES = {"ndvi": ("nir", "red"), "ndwi": ("swir16", "nir")}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the features of one sensor are made; every default of the settings is resolved.
+
+    Attributes:
+        sensor: Name in the settings; starts the features' names.
+        optical: Whether its dates count in `validity`.
+        bands: Bands in use.
+        integer: Whether values are int16 (reflectance × 10,000) or float32 (dB, K).
+        resampling: How coarser bands come to the tile's grid.
+        indices: Name and expression of each index, in order.
+        dates: Regular dates.
+
+    """
+
+    sensor: str
+    optical: bool
+    bands: tuple[str, ...]
+    integer: bool
+    resampling: str
+    indices: tuple[tuple[str, str], ...]
+    dates: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, content: dict) -> Self:
+        """Read what `to_dict` gave."""
+        indices = tuple((name, text) for name, text in content["indices"])
+        return cls(**{**content, "bands": tuple(content["bands"]), "indices": indices, "dates": tuple(content["dates"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for `params` of a rule."""
+        return asdict(self)
+
+    @property
+    def dtype(self) -> type:
+        """Type of the values of the series."""
+        return np.int16 if self.integer else np.float32
+
+    @property
+    def days(self) -> np.ndarray:
+        """Regular dates as day numbers ``(date,)`` int32."""
+        return np.array([datetime.date.fromisoformat(d).toordinal() for d in self.dates], np.int32)
+
+    @cached_property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Parsed `indices`."""
+        return tuple(parse(text, self.bands) for _, text in self.indices)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Feature names: all bands date by date, then each index over all dates."""
+        days = [d.replace("-", "") for d in self.dates]
+        bands = [f"{self.sensor}.{band}.{day}" for day in days for band in self.bands]
+        return bands + [f"{self.sensor}.{name}.{day}" for name, _ in self.indices for day in days]
+
+    def compute(self, filled: np.ndarray) -> np.ndarray:
+        """Features of gap-filled values.
+
+        Args:
+            filled: ``(date, band, pixel)`` of `dtype`.
+
+        Returns:
+            ``(pixel, feature)`` float32, in the order of `names`.
+
+        Raises:
+            InputError: An expression gives a value that is not finite.
+
+        """
+        dates, bands, pixels = filled.shape
+        features = np.empty((pixels, len(self.names)), np.float32)
+        features[:, : dates * bands] = filled.reshape(dates * bands, pixels).T
+        values = {band: filled[:, i].astype(np.float32) for i, band in enumerate(self.bands)}
+        for i, expression in enumerate(self.expressions):
+            result = expression(values)
+            if not np.isfinite(result).all():
+                raise InputError(
+                    f"{self.sensor}: {expression.text!r} is not a finite number at some pixels "
+                    "(logarithm or root of a negative value?). Write it so that it is defined everywhere."
+                )
+            start = dates * (bands + i)
+            features[:, start : start + dates] = result.T
+        return features
+
+
+def recipes(settings: "s.Settings") -> list[Recipe]:
+    """Recipes of all sensors, in the order of the settings."""
+    return [_recipe(name, sensor, settings.period) for name, sensor in settings.sensors.items()]
+
+
+def names(every: Sequence[Recipe]) -> list[str]:
+    """Feature names of all sensors, one after the other."""
+    return [name for recipe in every for name in recipe.names]
+
+
+def regular_dates(period: "s.Period") -> list[datetime.date]:
+    """From `start`, every `step` days while not after `end`."""
+    count = (period.end - period.start).days // period.step + 1
+    return [period.start + datetime.timedelta(days=period.step * i) for i in range(count)]
+
+
+def check(sensor: "s.Sensor", format: Format) -> None:
+    """Refuse bands, indices and expressions that the sensor cannot give.
+
+    Raises:
+        SettingsError: The first that it cannot.
+
+    """
+    for _, text in _indices(sensor, format):
+        parse(text, tuple(b.name for b in _bands(sensor, format)))
+
+
+def _recipe(name: str, sensor: "s.Sensor", period: "s.Period") -> Recipe:
+    format = sensors.of(sensor)
+    bands = _bands(sensor, format)
+    return Recipe(
+        sensor=name,
+        optical=format.optical,
+        bands=tuple(b.name for b in bands),
+        integer=all(b.unit == "reflectance" for b in bands),
+        resampling=sensor.resampling,
+        indices=_indices(sensor, format),
+        dates=tuple(d.isoformat() for d in regular_dates(period)),
+    )
+
+
+def _bands(sensor: "s.Sensor", format: Format) -> list[Band]:
+    """Bands in use: those the settings name, or all that have the unit of the sensor's first one."""
+    if sensor.bands is None:
+        return [b for b in format.bands if b.unit == format.bands[0].unit]
+    known = {b.name: b for b in format.bands}
+    wanted = [name.lower() for name in sensor.bands]
+    if unknown := [name for name in wanted if name not in known]:
+        raise SettingsError(f"bands: no band {unknown[0]!r}; {sensor.format} has {', '.join(known)}")
+    if len(set(wanted)) < len(wanted):
+        raise SettingsError("bands: a band is listed twice")
+    return [known[name] for name in wanted]
+
+
+def _indices(sensor: "s.Sensor", format: Format) -> tuple[tuple[str, str], ...]:
+    """Name and expression of each index; the expressions of `additional` are their own names."""
+    bands = _bands(sensor, format)
+    common = {b.common: b.name for b in bands}
+    possible = {k: f"({common[a]}-{common[b]})/({common[a]}+{common[b]})" for k, (a, b) in INDICES.items() if {a, b} <= set(common)}
+    if format.optical:
+        reflective = [b.name for b in bands if b.unit == "reflectance"]
+        possible["brightness"] = f"sqrt({'+'.join(f'{name}**2' for name in reflective)})"
+    chosen = list(possible) if sensor.indices is None else sensor.indices
+    if unknown := [name for name in chosen if name not in possible]:
+        raise SettingsError(f"indices: {unknown[0]!r} cannot be made of the bands {', '.join(b.name for b in bands)}")
+    additional = [text.replace(" ", "").lower() for text in sensor.additional]
+    named = [*chosen, *additional]
+    if len(set(named)) < len(named):
+        raise SettingsError("indices, additional: one stands twice")
+    return tuple((name, possible[name]) for name in chosen) + tuple((text, text) for text in additional)

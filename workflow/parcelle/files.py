@@ -1,0 +1,76 @@
+"""Files that are whole or not there: a temporary name, a checksum beside, then a rename."""
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from parcelle.errors import StaleError
+
+
+def checksum(path: str | Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def beside(path: str | Path) -> Path:
+    """Path of the checksum that lies beside a file."""
+    return Path(f"{path}.sha256")
+
+
+@contextlib.contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; it takes the name `path` only if the block succeeds.
+
+    The suffix is kept, since GDAL and pandas choose a format by it. The checksum is in place before the
+    file is, so that a file under its name always has one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
+    try:
+        yield draft
+        _write(beside(path), checksum(draft))
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
+    draft.write_text(text)
+    os.replace(draft, path)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON, whole; the same content gives the same bytes."""
+    with whole(path) as draft:
+        draft.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON that Parcelle wrote, after `verify`."""
+    return json.loads(verify(path).read_text())
+
+
+def verify(path: str | Path) -> Path:
+    """Return `path` if the file there is the one that was written.
+
+    Raises:
+        StaleError: The file is missing, or its checksum is not the one beside it.
+
+    """
+    path = Path(path)
+    mend = f"Make it again: snakemake --forcerun {path}"
+    if not path.is_file():
+        raise StaleError(f"{path} is missing. {mend}")
+    if not beside(path).is_file():
+        raise StaleError(f"{path} has no checksum beside it ({beside(path).name}). {mend}")
+    if checksum(path) != beside(path).read_text():
+        raise StaleError(f"{path} was changed or cut after it was written: its checksum differs. {mend}")
+    return path

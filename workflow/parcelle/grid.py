@@ -1,0 +1,168 @@
+"""The pixels of a raster on the ground: CRS, affine transform, shape."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import pyproj
+import rasterio
+import shapely
+from rasterio.windows import Window
+
+from parcelle.errors import InputError
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid of square, north-up pixels.
+
+    Attributes:
+        crs: As text, e.g. ``EPSG:32631``; WKT where there is no code.
+        left: Easting of the left edge of the first column.
+        top: Northing of the top edge of the first row.
+        resolution: Side of a pixel, in units of the CRS.
+        height: Number of rows.
+        width: Number of columns.
+
+    """
+
+    crs: str
+    left: float
+    top: float
+    resolution: float
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, image: rasterio.DatasetReader) -> Self:
+        """Grid of an open raster.
+
+        Raises:
+            InputError: It has no CRS, or its pixels are rotated or not square.
+
+        """
+        t = image.transform
+        if image.crs is None:
+            raise InputError(f"{image.name} has no CRS. Write one into it, e.g. with gdal_edit -a_srs.")
+        if t.b or t.d or t.a <= 0 or not np.isclose(t.a, -t.e):
+            raise InputError(f"{image.name} has rotated or oblong pixels ({tuple(t)[:6]}): warp it to square ones.")
+        return cls(_text(image.crs), t.c, t.f, t.a, image.height, image.width)
+
+    @classmethod
+    def of_file(cls, path: str) -> Self:
+        """Grid of a raster file."""
+        try:
+            with rasterio.open(path) as image:
+                return cls.of(image)
+        except rasterio.errors.RasterioIOError as error:
+            raise InputError(f"{path} cannot be read as an image: {error}") from None
+
+    @classmethod
+    def from_dict(cls, content: dict) -> Self:
+        """Read what `to_dict` gave."""
+        return cls(**content)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @property
+    def transform(self) -> rasterio.Affine:
+        """From (column, row) to coordinates."""
+        return rasterio.Affine(self.resolution, 0, self.left, 0, -self.resolution, self.top)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right, top."""
+        bottom = self.top - self.height * self.resolution
+        return self.left, bottom, self.left + self.width * self.resolution, self.top
+
+    @property
+    def whole(self) -> Window:
+        """All pixels."""
+        return Window(0, 0, self.width, self.height)
+
+    @cached_property
+    def pixel_area(self) -> float:
+        """Area of a pixel in square units of the CRS (m² for a projected one)."""
+        return self.resolution**2
+
+    def footprint(self) -> shapely.Polygon:
+        """Outline, with a vertex every 32nd of a side so that it can be brought to another CRS."""
+        left, bottom, right, top = self.bounds
+        return shapely.segmentize(shapely.box(left, bottom, right, top), max(right - left, top - bottom) / 32)
+
+    def footprint_in(self, crs: Any) -> shapely.Polygon:
+        """Outline in another CRS."""
+        return reproject(self.footprint(), self.crs, crs)
+
+    def centres(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates of the pixel centres of a window: x ``(column,)`` and y ``(row,)``."""
+        columns = np.arange(window.col_off, window.col_off + window.width)
+        rows = np.arange(window.row_off, window.row_off + window.height)
+        return self.left + (columns + 0.5) * self.resolution, self.top - (rows + 0.5) * self.resolution
+
+    def nest(self, fine: Self) -> int | None:
+        """How many pixels of `fine` lie along a side of one of these, if these cover `fine` edge to edge.
+
+        The last row and column may reach beyond `fine` by less than one of these pixels. None if the grids do not nest.
+        """
+        factor = round(self.resolution / fine.resolution)
+        tolerance = fine.resolution * 1e-3
+        nested = (
+            factor >= 1
+            and same_crs(self.crs, fine.crs)
+            and abs(self.resolution - factor * fine.resolution) * self.width < tolerance
+            and abs(self.left - fine.left) < tolerance
+            and abs(self.top - fine.top) < tolerance
+            and -(-fine.width // factor) == self.width
+            and -(-fine.height // factor) == self.height
+        )
+        return factor if nested else None
+
+    def __str__(self) -> str:
+        """For messages."""
+        return f"{self.crs} ({self.left:.10g}, {self.top:.10g}), {self.width} × {self.height} pixels of {self.resolution:g}"
+
+
+def _text(crs: Any) -> str:
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code else crs.to_wkt()
+
+
+def same_crs(a: Any, b: Any) -> bool:
+    """Whether two CRS are one."""
+    return a == b or pyproj.CRS.from_user_input(a) == pyproj.CRS.from_user_input(b)
+
+
+def reproject(geometry: Any, source: Any, target: Any) -> Any:
+    """Bring a shapely geometry, or an array of them, from one CRS to another (vertices only)."""
+    if same_crs(source, target):
+        return geometry
+    to = pyproj.Transformer.from_crs(source, target, always_xy=True)
+    return shapely.transform(geometry, lambda x, y: to.transform(x, y), interleaved=False)
+
+
+def mgrs_grid(tile: str) -> Grid:
+    """Grid of a Sentinel-2 tile at 10 m, from its MGRS name.
+
+    The corner is that of the 100 km square, brought outwards to a multiple of 60 m; north of the equator from 0 m,
+    south of it from 10,000 km (Sentinel-2 Products Specification, tiling grid).
+
+    Raises:
+        InputError: The name is not that of a 100 km square.
+
+    """
+    import mgrs
+
+    try:
+        zone, hemisphere, left, bottom = mgrs.MGRS().MGRSToUTM(tile.removeprefix("T") + "0000000000")
+    except Exception as error:  # the library raises its own, untyped errors
+        raise InputError(
+            f"tile {tile!r} is not an MGRS 100 km square such as 31TCJ ({error}); set `grid: header`."
+        ) from None
+    south = hemisphere == "S"
+    left, top = round(left), round(bottom) + 100_000
+    top = 10_000_000 - (10_000_000 - top) // 60 * 60 if south else -(-top // 60) * 60
+    return Grid(f"EPSG:{32700 + zone if south else 32600 + zone}", left // 60 * 60, top, 10, 10980, 10980)

@@ -1,0 +1,219 @@
+"""Take stock of a tile: find its acquisitions, open each once, name what is wrong with it."""
+
+import datetime
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+from parcelle import files, sensors
+from parcelle.acquisitions import Inventory, ordered
+from parcelle.errors import InputError
+from parcelle.features import recipes
+from parcelle.grid import Grid, mgrs_grid
+from parcelle.sensors import Acquisition, Asset, Mask, Problem
+from parcelle.series import GDAL, dates_of
+from parcelle.settings import Sensor, Settings
+
+log = logging.getLogger(__name__)
+
+
+def asked(settings: Settings) -> dict[str, Any]:
+    """What the inventory of a tile depends on, without folders: plain values for `params` of a rule."""
+    padding = datetime.timedelta(days=settings.period.padding)
+    return {
+        "grid": settings.grid,
+        "first": (settings.period.start - padding).isoformat(),
+        "last": (settings.period.end + padding).isoformat(),
+        "bands": {r.sensor: list(r.bands) for r in recipes(settings)},
+        "formats": {name: [s.format, s.collection] for name, s in settings.sensors.items()},
+    }
+
+
+def products(settings: Mapping[str, Sensor], tile: str) -> list[str]:
+    """One file per product of a tile, for the `input` of its inventory."""
+    return [str(p) for s in settings.values() for p in sensors.of(s).products(s.path, tile)]
+
+
+def fingerprint(paths: Sequence[str]) -> str:
+    """Digest of the names, sizes and times of all files in the folders of the products.
+
+    One that changes means that some image was replaced; images are not read.
+    """
+    digest = hashlib.sha256()
+    for folder in sorted({p if os.path.isdir(p) else os.path.dirname(p) for p in paths}):
+        for name, size, time in _scan(folder):
+            digest.update(f"{name}\0{size}\0{time}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _scan(folder: str) -> Iterator[tuple[str, int, int]]:
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda e: e.name):
+            if entry.is_dir():
+                yield from _scan(entry.path)
+            else:
+                status = entry.stat()
+                yield entry.path, status.st_size, status.st_mtime_ns
+
+
+def tile_grid(settings: Mapping[str, Sensor], tile: str, source: str) -> Grid:
+    """Grid of a tile: from its MGRS name, or from the finest band of its first readable acquisition.
+
+    Args:
+        settings: Sensors; the first that has an acquisition of the tile gives the grid.
+        tile: Name of the tile.
+        source: `mgrs` or `header`.
+
+    Raises:
+        InputError: No acquisition of the tile can be read.
+
+    """
+    if source == "mgrs":
+        return mgrs_grid(tile)
+    for name, sensor in settings.items():
+        format = sensors.of(sensor)
+        found, _ = format.find(sensor.path, tile, name)
+        finest = min(format.bands, key=lambda b: b.gsd).name
+        for acquisition in ordered(found):
+            try:
+                return Grid.of_file(acquisition.assets[finest].path)
+            except InputError:
+                continue
+    raise InputError(f"tile {tile} has no acquisition that can be read: {_where(settings, tile)}.")
+
+
+def _where(settings: Mapping[str, Sensor], tile: str) -> str:
+    places = (f"{name} in {s.path.format(tile=tile) if '{tile}' in s.path else f'{s.path}/{tile}'}" for name, s in settings.items())
+    return "looked for " + "; ".join(places)
+
+
+def take(
+    settings: Mapping[str, Sensor],
+    tile: str,
+    grid: Grid,
+    first: datetime.date,
+    last: datetime.date,
+    on_bad: str,
+    bands: Mapping[str, Sequence[str]],
+) -> Inventory:
+    """List and check the acquisitions of a tile between two dates.
+
+    Args:
+        settings: Sensors by name.
+        tile: Name of the tile.
+        grid: Its grid.
+        first: First day that is used.
+        last: Last day that is used.
+        on_bad: `fail`, or `skip` to leave out what is wrong.
+        bands: Bands in use, by sensor; only they are checked and listed.
+
+    Raises:
+        InputError: A product is wrong and `on_bad` is `fail`; or a sensor has no acquisition left.
+
+    """
+    found: list[Acquisition] = []
+    problems: list[Problem] = []
+    for name, sensor in settings.items():
+        acquisitions, wrong = sensors.of(sensor).find(sensor.path, tile, name)
+        inside = [_with(a, bands[name]) for a in acquisitions if first <= a.date <= last]
+        log.info("%s: %d products, %d from %s to %s", name, len(acquisitions) + len(wrong), len(inside), first, last)
+        good, bad = _checked(_without_twins(inside, wrong), grid)
+        found += good
+        problems += wrong + bad
+        if not good and not (problems and on_bad == "fail"):
+            raise InputError(
+                f"tile {tile} has no usable acquisition of {name} from {first} to {last} "
+                f"({len(acquisitions)} at other dates, {len(wrong + bad)} unusable): {_where({name: sensor}, tile)}."
+            )
+    if problems and on_bad == "fail":
+        raise InputError(_refusal(tile, problems))
+    for problem in problems:
+        log.warning("left out: %s", problem)
+    return Inventory(tile, grid, ordered(found), tuple(problems))
+
+
+def _with(acquisition: Acquisition, bands: Sequence[str]) -> Acquisition:
+    return replace(acquisition, assets={b: acquisition.assets[b] for b in bands})
+
+
+def _refusal(tile: str, problems: list[Problem]) -> str:
+    lines = "\n  ".join(map(str, problems))
+    return (
+        f"tile {tile}: {len(problems)} bad acquisition(s):\n  {lines}\n"
+        "Repair or remove them, or set `on_bad_acquisition: skip` to go on without them."
+    )
+
+
+def _without_twins(acquisitions: list[Acquisition], problems: list[Problem]) -> list[Acquisition]:
+    """Drop acquisitions whose name stands twice; add them to `problems`."""
+    count = Counter(a.id for a in acquisitions)
+    problems += [Problem(name, f"listed {n} times") for name, n in sorted(count.items()) if n > 1]
+    return [a for a in acquisitions if count[a.id] == 1]
+
+
+def _checked(acquisitions: list[Acquisition], grid: Grid) -> tuple[list[Acquisition], list[Problem]]:
+    good, bad = [], []
+    with rasterio.Env(**GDAL):
+        for acquisition in ordered(acquisitions):
+            if why := _fault(acquisition, grid):
+                bad.append(Problem(acquisition.id, why))
+            else:
+                good.append(acquisition)
+    return good, bad
+
+
+def _fault(acquisition: Acquisition, grid: Grid) -> str | None:
+    """Say what is wrong with the files of an acquisition, if anything."""
+    parts: dict[str, list[Asset | Mask]] = {}
+    for part in (*acquisition.assets.values(), *acquisition.masks):
+        parts.setdefault(part.path, []).append(part)
+    for path, of_file in parts.items():
+        try:
+            with rasterio.open(path) as image:
+                if why := _image_fault(image, of_file, grid):
+                    return f"{path} {why}"
+        except rasterio.errors.RasterioIOError as error:
+            return f"{path} cannot be opened ({error})"
+        except InputError as error:
+            return str(error)
+    return None
+
+
+def _image_fault(image: rasterio.DatasetReader, parts: Sequence[Asset | Mask], grid: Grid) -> str | None:
+    own = Grid.of(image)
+    if own.nest(grid) is None:
+        return f"is on another grid: {own}, where the tile has {grid}"
+    if missing := [p.band for p in parts if p.band > image.count]:
+        return f"has {image.count} bands, but band {missing[0]} is asked for"
+    return _truncation(image)
+
+
+def _truncation(image: rasterio.DatasetReader) -> str | None:
+    """Say where a GeoTIFF ends too early: a block that its index places beyond the end of the file."""
+    if image.driver != "GTiff" or "://" in image.name or image.name.startswith("/vsi"):
+        return None
+    size = os.path.getsize(image.name)
+    planes = 1 if image.interleaving == rasterio.enums.Interleaving.pixel else image.count
+    height, width = image.block_shapes[0]
+    for plane in range(1, planes + 1):
+        for row in range(-(-image.height // height)):
+            for column in range(-(-image.width // width)):
+                offset = image.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=plane)
+                length = image.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=plane)
+                if offset and int(offset) + int(length) > size:
+                    return f"is truncated: its block ({row}, {column}) ends at byte {int(offset) + int(length)}, the file at {size}"
+    return None
+
+
+def write_size(inventory: Inventory, bands: Mapping[str, Sequence[str]], path: str | Path) -> None:
+    """Write what the memory of a job depends on: pixels of the tile, dates and bands of each sensor."""
+    dates = {name: len(dates_of(inventory.of(name))) for name in bands}
+    size = {name: {"dates": dates[name], "bands": len(bands[name])} for name in bands}
+    files.write_json(path, {"pixels": inventory.grid.height * inventory.grid.width, "sensors": size})

@@ -1,0 +1,32 @@
+"""Where a script of the workflow says what it does."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from parcelle.errors import ParcelleError
+
+
+@contextlib.contextmanager
+def logged(job: Any) -> Iterator[None]:
+    """Send messages, prints and the trace of an error to the log of a Snakemake job.
+
+    Args:
+        job: The `snakemake` object of a script; its first `log` file is written anew.
+
+    """
+    with Path(job.log[0]).open("w", buffering=1) as stream, contextlib.redirect_stdout(stream):
+        logging.basicConfig(
+            stream=stream, level="INFO", format="%(asctime)s %(name)s: %(message)s", force=True
+        )
+        try:
+            yield
+        except Exception as error:
+            logging.exception("%s failed", job.rule)
+            if isinstance(error, ParcelleError):
+                # The sentence is for the user; where in the code it was raised stands in the log.
+                sys.exit(f"{job.rule}: {error}")
+            raise

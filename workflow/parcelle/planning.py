@@ -1,0 +1,149 @@
+"""The plan of a run: which regions each tile has, and which tiles each model learns from."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import geopandas as gpd
+import shapely
+
+from parcelle import files, vectors
+from parcelle.errors import InputError
+from parcelle.grid import Grid, reproject, same_crs
+
+WHOLE = "whole"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the workflow has to know of a run before its jobs are known.
+
+    Attributes:
+        tiles: Tiles, the first of overlapping ones first, each with its grid.
+        regions: Regions that each tile touches.
+        sampled: Regions of which each tile holds reference polygons.
+
+    """
+
+    tiles: dict[str, Grid]
+    regions: dict[str, list[str]]
+    sampled: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read `plan.json`."""
+        content = json.loads(Path(path).read_text())
+        tiles = {name: Grid.from_dict(tile["grid"]) for name, tile in content["tiles"].items()}
+        regions = {name: tile["regions"] for name, tile in content["tiles"].items()}
+        sampled = {name: tile["sampled"] for name, tile in content["tiles"].items()}
+        return cls(tiles, regions, sampled)
+
+    def write(self, path: str) -> None:
+        """Write `plan.json`."""
+        content: dict[str, Any] = {
+            name: {"grid": grid.to_dict(), "regions": self.regions[name], "sampled": self.sampled[name]}
+            for name, grid in self.tiles.items()
+        }
+        files.write_json(path, {"tiles": content})
+
+    def all_regions(self) -> list[str]:
+        """Regions that some tile touches, sorted."""
+        return sorted({region for of_tile in self.regions.values() for region in of_tile})
+
+    def tiles_of(self, region: str) -> list[str]:
+        """Tiles that hold reference polygons of a region, in the plan's order."""
+        return [tile for tile, regions in self.sampled.items() if region in regions]
+
+
+def own_areas(grids: dict[str, Grid]) -> dict[str, shapely.Geometry]:
+    """Part of each tile that no earlier tile covers, in the tile's CRS."""
+    outlines = {name: grid.footprint_in("EPSG:4326") for name, grid in grids.items()}
+    areas, earlier = {}, []
+    for name, grid in grids.items():
+        area = grid.footprint()
+        for other in earlier:
+            if outlines[other].intersects(outlines[name]):
+                area = area.difference(grids[other].footprint_in(grid.crs))
+        areas[name] = area
+        earlier.append(name)
+    return areas
+
+
+def read_regions(path: str | None, field: str | None) -> gpd.GeoDataFrame:
+    """Regions by name, one row each: `name`, geometry. Without a file, one region that is everywhere.
+
+    Raises:
+        InputError: Regions overlap, or have no name, or one that cannot be a folder's.
+
+    """
+    if path is None or field is None:
+        return gpd.GeoDataFrame({"name": [WHOLE]}, geometry=[shapely.box(-180, -90, 180, 90)], crs="EPSG:4326")
+    frame = vectors.mend(vectors.read(path, [field]), path)
+    vectors.refuse(frame[field].isna(), frame, path, f"have no {field}", "name or remove them")
+    names = frame[field].astype(str)
+    bad = ~names.str.fullmatch(r"[\w-]+") | (names == "all")
+    vectors.refuse(bad, frame, path, f"have a {field} that is `all` or holds more than letters, digits, _ and -", "rename them")
+    frame = frame.assign(name=names).dissolve("name").reset_index()[["name", "geometry"]]
+    frame = frame.sort_values("name", ignore_index=True)
+    left, right = frame.sindex.query(frame.geometry, predicate="intersects")
+    for a, b in zip(left[left < right], right[left < right], strict=True):
+        shared = frame.geometry[a].intersection(frame.geometry[b]).area
+        if shared > 1e-6 * min(frame.geometry[a].area, frame.geometry[b].area):
+            raise InputError(f"{path}: regions {frame.name[a]!r} and {frame.name[b]!r} overlap: cut one by the other.")
+    return frame
+
+
+def regions_in(regions: gpd.GeoDataFrame, grid: Grid, whole: bool) -> gpd.GeoDataFrame:
+    """Regions that touch a tile, cut to its outline, in its CRS.
+
+    Args:
+        regions: From `read_regions`.
+        grid: Grid of the tile.
+        whole: Whether there is one region that is everywhere.
+
+    """
+    outline = grid.footprint()
+    if whole:
+        return gpd.GeoDataFrame({"name": [WHOLE]}, geometry=[outline], crs=grid.crs)
+    near = regions[regions.intersects(grid.footprint_in(regions.crs).buffer(_pixel_in(regions.crs, grid)))]
+    geometry = reproject(shapely.segmentize(near.geometry.to_numpy(), _step(regions.crs)), regions.crs, grid.crs)
+    cut = gpd.GeoDataFrame({"name": near.name.to_numpy()}, geometry=shapely.intersection(shapely.make_valid(geometry), outline.buffer(grid.resolution)), crs=grid.crs)
+    return cut[cut.area > 0].sort_values("name", ignore_index=True)
+
+
+def _pixel_in(crs: Any, grid: Grid) -> float:
+    """About two pixels, in units of another CRS: keeps what only touches the edge."""
+    return 2 * grid.resolution * (1e-5 if crs.is_geographic else 1)
+
+
+def _step(crs: Any) -> float:
+    """Length of the pieces that a border is cut into before it is brought to another CRS: 1 km or 0.01°."""
+    return 0.01 if crs.is_geographic else 1000.0
+
+
+def write_areas(regions: gpd.GeoDataFrame, own: shapely.Geometry, path: str) -> None:
+    """Write the regions of a tile and the part of it that is its own: `kind` (region, own), `name`, geometry."""
+    rows = gpd.GeoDataFrame(
+        {"kind": ["region"] * len(regions) + ["own"], "name": [*regions.name, ""]},
+        geometry=[*regions.geometry, own],
+        crs=regions.crs,
+    )
+    with files.whole(path) as draft:
+        rows.to_parquet(draft, index=False)
+
+
+def check_same_crs(grids: dict[str, Grid], crs: str | None) -> None:
+    """Refuse tiles of several CRS without a CRS for the mosaic, before any image is read.
+
+    Raises:
+        InputError: `mosaic.crs` is needed.
+
+    """
+    first = next(iter(grids.values()))
+    for name, grid in grids.items():
+        if crs is None and not same_crs(grid.crs, first.crs):
+            raise InputError(
+                f"tile {name} is in {grid.crs} and tile {next(iter(grids))} in {first.crs}: say which CRS the mosaic "
+                "should have, e.g. `mosaic: {crs: EPSG:3035}`."
+            )

@@ -1,0 +1,40 @@
+"""Which version and which settings made a file."""
+
+import hashlib
+import json
+from typing import Any
+
+import parcelle
+from parcelle.settings import Settings
+
+# Folders, tiles beside, windows and what is drawn on top change no pixel of a tile's map.
+_WITHOUT_EFFECT = {"results", "tiles", "window", "nomenclature", "seeds", "mosaic", "on_bad_acquisition"}
+
+
+def digest(settings: Settings) -> str:
+    """Digest of the settings that change the map of a tile: not of folders, windows, colours or the mosaic's grid."""
+    content = settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+    for place in (*content["sensors"].values(), content["reference"], content["regions"] or {}):
+        place.pop("path", None)
+    for name in ("products", "freeze"):
+        content["map"].pop(name)
+    if settings.map.model == "all":
+        content.pop("split")
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def tags(settings: Settings) -> dict[str, str]:
+    """Tags of every raster."""
+    return {"PARCELLE_VERSION": parcelle.__version__, "PARCELLE_SETTINGS": digest(settings)}
+
+
+def versions() -> dict[str, Any]:
+    """Versions of the software that results depend on."""
+    import importlib.metadata
+    import platform
+
+    import rasterio
+
+    names = ("numpy", "pandas", "pyarrow", "rasterio", "geopandas", "shapely", "pyproj", "numba", "scikit-learn", "snakemake")
+    found = {name: importlib.metadata.version(name) for name in names}
+    return {"parcelle": parcelle.__version__, "python": platform.python_version(), "GDAL": rasterio.__gdal_version__} | found

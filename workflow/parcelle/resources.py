@@ -1,0 +1,79 @@
+"""What jobs need: memory and time as formulas of the tile's size, for the rules' `resources`."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from parcelle import mapping
+from parcelle.features import Recipe
+from parcelle.settings import Settings
+
+# Asked for on top of the formula.
+MARGIN = 1.2
+
+# What each Snakemake job needs for itself, beside the script's process.
+JOB_MB = 250
+
+# Pixels × dates that one core reads, fills and classifies in a minute; half of what was measured.
+RATE = 40e6
+
+
+def classify_mb(size: str, recipes: Sequence[Recipe], settings: Settings, codes: Sequence[int], threads: int) -> int:
+    """Memory of a `classify` job in MiB.
+
+    Args:
+        size: Path of the tile's `size.json`.
+        recipes: Features.
+        settings: All settings.
+        codes: Classes.
+        threads: Threads of the job.
+
+    """
+    content = _read(size)
+    options = mapping.Options(tuple(codes), tuple(settings.map.products), settings.map.min_valid)
+    window = min(settings.window.size, int(content["pixels"] ** 0.5) + 1)
+    need = mapping.memory_mb(content["sensors"], recipes, options, window, threads, _models_mb(settings, len(codes)))
+    return int(MARGIN * need) + JOB_MB
+
+
+def sample_mb(size: str, recipes: Sequence[Recipe], settings: Settings, threads: int) -> int:
+    """Memory of a `sample` job in MiB: as for mapping without models, and the table of samples twice.
+
+    At most one pixel in fifty of a tile is taken to lie in polygons.
+    """
+    pixels = _read(size)["pixels"]
+    columns = sum(len(r.names) for r in recipes)
+    table = 2 * 4 * columns * pixels / 50 / 2**20
+    return int(classify_mb(size, recipes, settings, [1], threads) + MARGIN * table)
+
+
+def train_mb(samples: Sequence[str]) -> int:
+    """Memory of a `train` job in MiB, from the size of its samples' files: they inflate about eight times."""
+    return int(JOB_MB + MARGIN * (500 + 8 * sum(os.path.getsize(p) for p in samples) / 2**20))
+
+
+def classify_minutes(size: str, threads: int) -> int:
+    """Minutes of a `classify` job."""
+    return 10 + int(_pixel_dates(size) / RATE / threads)
+
+
+def sample_minutes(size: str, threads: int) -> int:
+    """Minutes of a `sample` job."""
+    return classify_minutes(size, threads)
+
+
+def _pixel_dates(size: str) -> int:
+    content = _read(size)
+    return content["pixels"] * sum(s["dates"] for s in content["sensors"].values())
+
+
+def _models_mb(settings: Settings, classes: int) -> float:
+    """Largest memory of the models of a tile: two regions' forests of 15,000 nodes a tree, per seed that maps."""
+    seeds = 1 if settings.map.model == "all" else len(settings.map.model)
+    return 2 * seeds * settings.model.trees * 15_000 * (64 + 8 * classes) / 2**20
+
+
+def _read(size: str) -> dict[str, Any]:
+    return json.loads(Path(size).read_text())

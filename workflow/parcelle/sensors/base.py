@@ -1,0 +1,98 @@
+"""What every sensor is made of: bands, files, masks, acquisitions."""
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+Unit = Literal["reflectance", "dB", "K"]
+
+
+@dataclass(frozen=True)
+class Band:
+    """A band of a sensor, by the name that settings and features use (`b8a`), its common name and pixel size."""
+
+    name: str
+    common: str
+    gsd: float
+    unit: Unit = "reflectance"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """Where the values of a band are: physical value = raw × `scale` + `offset`; `nodata` is a raw value."""
+
+    path: str
+    band: int = 1
+    scale: float = 1.0
+    offset: float = 0.0
+    nodata: float | None = None
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A raster that says which pixels are not valid: those of some values, or with any of some bits set."""
+
+    path: str
+    band: int = 1
+    invalid_values: tuple[int, ...] = ()
+    invalid_bits: int = 0
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """One date of one sensor over a tile."""
+
+    id: str
+    sensor: str
+    datetime: datetime.datetime
+    assets: dict[str, Asset]
+    masks: tuple[Mask, ...] = ()
+
+    @property
+    def date(self) -> datetime.date:
+        """Day (UTC)."""
+        return self.datetime.date()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A product that cannot be used, and why, in one clause."""
+
+    product: str
+    why: str
+
+    def __str__(self) -> str:
+        """For messages and logs."""
+        return f"{self.product}: {self.why}"
+
+
+class Format(Protocol):
+    """A satellite product format that Parcelle can read: one small class a format, one file each.
+
+    Attributes:
+        bands: All bands of the product, in their natural order; their names are what settings may ask for.
+        optical: Whether its dates count in the `validity` product.
+
+    """
+
+    bands: tuple[Band, ...]
+    optical: bool
+
+    def products(self, path: str, tile: str) -> list[Path]:
+        """One path per product: the one file (or folder) whose coming and going means a product's.
+
+        Called for every tile at each start of the workflow, so it only lists folders.
+        """
+        ...
+
+    def find(self, path: str, tile: str, sensor: str) -> tuple[list[Acquisition], list[Problem]]:
+        """List the acquisitions of a tile, of all dates, with every band; and the products that have none.
+
+        Args:
+            path: The setting `sensors.*.path`, which may hold `{tile}`.
+            tile: Name of the tile.
+            sensor: Name of the sensor in the settings.
+
+        """
+        ...

@@ -1,0 +1,283 @@
+"""The settings: their names, defaults, bounds and meaning, said once.
+
+The JSON schema, `config/README.md` and the page of the documentation are written from this module
+(``python -m parcelle.reference_pages``); a test fails where they lag behind.
+"""
+
+import datetime
+import os
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from parcelle.errors import ParcelleError, SettingsError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+def _expanded(path: str) -> str:
+    """Replace environment variables; one that is not set is refused rather than left in the path."""
+    expanded = os.path.expandvars(os.path.expanduser(path))
+    if missing := re.search(r"\$\{?(\w+)", expanded):
+        raise ValueError(f"environment variable {missing[1]} is not set")
+    return expanded
+
+
+File = Annotated[str, Field(min_length=1), AfterValidator(_expanded)]
+
+
+class Group(BaseModel):
+    """Settings that are read-only and refuse unknown names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Period(Group):
+    """The regular dates on which every series is interpolated."""
+
+    start: datetime.date = Field(description="First regular date.")
+    end: datetime.date = Field(description="No regular date lies after this one.")
+    step: int = Field(10, ge=1, le=366, description="Days between regular dates.")
+    padding: int = Field(
+        0, ge=0, le=366, description="Days before `start` and after `end` whose acquisitions help at the ends."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end < self.start:
+            raise ValueError(f"end ({self.end}) lies before start ({self.start})")
+        return self
+
+
+class Sensor(Group):
+    """One satellite product and what is made of it."""
+
+    format: str = Field(
+        description="`sentinel2-theia-l2a`, `stac`, or a sensor of your own as `module:Class`.",
+        examples=["sentinel2-theia-l2a"],
+    )
+    path: File = Field(
+        description="Where the images are; `{tile}` stands for the tile's name. Product folders: their parent "
+        "(`/{tile}` is added where it is not named). `stac`: the ItemCollection of a tile. `$VARIABLES` of the "
+        "environment are replaced."
+    )
+    collection: str | None = Field(
+        None, description="For `stac`: the collection to take from the items, if there are several."
+    )
+    bands: list[str] | None = Field(
+        None, min_length=1, description="Bands to use, by the sensor's names; all of its spectral bands by default."
+    )
+    resampling: Literal["bilinear", "cubic", "nearest"] = Field(
+        "bilinear", description="How coarser bands are brought to the tile's grid."
+    )
+    indices: list[Literal["ndvi", "ndwi", "brightness"]] | None = Field(
+        None, description="Indices to add to the bands; by default all three for an optical sensor that has their bands."
+    )
+    additional: list[str] = Field(
+        [],
+        description="Features of your own, as expressions of band names, e.g. `(b8-b3)/(b8+b3)`. Operators "
+        "`+ - * / **`; functions `abs sqrt log exp minimum maximum`. Reflectances are × 10,000. x / 0 is 0.",
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        from parcelle import features, sensors
+
+        try:
+            features.check(self, sensors.of(self))
+        except ParcelleError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
+class Reference(Group):
+    """Polygons whose class someone vouches for."""
+
+    path: File = Field(description="Any vector file: GeoPackage, shapefile, GeoParquet …, in any CRS.")
+    field: str = Field(description="Field with the class: a code or a name of the nomenclature.")
+    layer: str | None = Field(None, description="Layer, where the file has several.")
+
+
+class Regions(Group):
+    """Areas with a model each."""
+
+    path: File = Field(description="Any vector file, in any CRS.")
+    field: str = Field(description="Field with the region's name.")
+
+
+class Split(Group):
+    """How reference polygons are divided between learning and validation."""
+
+    by: Literal["polygon", "field", "block"] = Field(
+        "polygon", description="What goes to one side as a whole: a polygon, all polygons with one value of `field`, "
+        "or all polygons of a square block."
+    )
+    field: str | None = Field(None, description="For `by: field`: the field of the reference.")
+    block: float | None = Field(None, gt=0, description="For `by: block`: side of the blocks, in metres.")
+    ratio: float = Field(0.5, gt=0, lt=1, description="Share of the groups of a class that is learnt from.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for name in ("field", "block"):
+            given = getattr(self, name) is not None
+            if self.by == name and not given:
+                raise ValueError(f"`by: {name}` needs `{name}`")
+            if self.by != name and given:
+                raise ValueError(f"`{name}` is given but `by` is {self.by!r}: set `by: {name}` or remove it")
+        return self
+
+
+class Sampling(Group):
+    """Which pixels of the polygons are used; `all` (or nothing) means every valid pixel."""
+
+    per_polygon_max: int | None = Field(None, ge=1, description="At most so many valid pixels of a polygon.")
+    per_class: int | None = Field(
+        None, ge=1, description="At most so many samples of a class to learn from, per model; validation is not cut."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all(cls, value: Any) -> Any:
+        return {} if value == "all" else value
+
+
+class Forest(Group):
+    """Random forest."""
+
+    name: Literal["forest"] = "forest"
+    trees: int = Field(100, ge=1, description="Number of trees.")
+    depth: int | None = Field(25, ge=1, description="Largest depth of a tree; no limit if empty.")
+    min_samples: int = Field(5, ge=2, description="Samples a node needs to be split.")
+    features: int | Literal["sqrt", "log2"] = Field("sqrt", description="Features tried at a split.")
+
+
+class Map(Group):
+    """What is mapped, and by which models."""
+
+    model: Literal["all"] | list[int] = Field(
+        "all", description="`all`: one more model per region, trained on all polygons. Or a list of seeds, whose "
+        "probabilities are averaged."
+    )
+    products: list[Literal["class", "confidence", "validity", "probability"]] = Field(
+        ["class", "confidence", "validity"], description="Rasters to write."
+    )
+    min_valid: int = Field(
+        1, ge=1, description="A pixel with fewer valid dates in any sensor is no data, and no sample."
+    )
+    freeze: bool = Field(False, description="Map with the models that are there, without training them again.")
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        if "class" not in self.products or len(set(self.products)) < len(self.products):
+            raise ValueError("products must hold `class`, and each product once")
+        if self.model != "all" and (not self.model or len(set(self.model)) < len(self.model)):
+            raise ValueError("model must be `all` or a list of different seeds")
+        return self
+
+
+class Mosaic(Group):
+    """The grid of the country."""
+
+    crs: str | None = Field(None, description="CRS, e.g. `EPSG:3035`; required where tiles have several.")
+    resolution: float | None = Field(None, gt=0, description="Pixel size in units of the CRS; that of the tiles if empty.")
+    origin: tuple[float, float] = Field((0, 0), description="A point that a pixel corner falls on.")
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        if self.crs is not None:
+            import pyproj
+
+            try:
+                pyproj.CRS.from_user_input(self.crs)
+            except pyproj.exceptions.CRSError:
+                raise ValueError(f"crs {self.crs!r} is not a CRS; write e.g. EPSG:3035") from None
+        return self
+
+
+class Window(Group):
+    """How a tile is walked; no result depends on it."""
+
+    size: int = Field(512, ge=16, description="Side of a window in pixels. Memory grows with its square.")
+
+
+class Settings(Group):
+    """The whole of a settings file."""
+
+    results: File = Field("results", description="Folder of all outputs, logs and benchmarks.")
+    tiles: list[Name] = Field(
+        min_length=1, description="Tiles to map. Where tiles overlap, the first of this list comes first."
+    )
+    grid: Literal["header", "mgrs"] = Field(
+        "header",
+        description="Where a tile's grid comes from: the finest band of its first acquisition, or its MGRS name "
+        "(Sentinel-2 tiles, 10 m).",
+    )
+    sensors: dict[Name, Sensor] = Field(min_length=1, description="Sensors by a short name, which starts the features' names.")
+    period: Period = Field(description="Regular dates.")
+    reference: Reference = Field(description="Reference polygons.")
+    nomenclature: File = Field(description="CSV of the classes: code, name, colour, parent.")
+    regions: Regions | None = Field(None, description="Areas with a model each; one model for all tiles if empty.")
+    seeds: int = Field(5, ge=1, le=1000, description="Number of learn/validation splits, and models that are validated.")
+    split: Split = Field(Split(), description="Learn/validation split.")
+    sampling: Sampling = Field(Sampling(), description="Choice of pixels; `all` is every valid pixel.")
+    model: Forest = Field(Forest(), description="The classifier and its settings.")
+    map: Map = Field(Map(), description="Maps.")
+    mosaic: Mosaic = Field(Mosaic(), description="Mosaic.")
+    on_bad_acquisition: Literal["fail", "skip"] = Field(
+        "fail", description="What to do with an acquisition that is truncated, incomplete or on another grid."
+    )
+    window: Window = Field(Window(), description="Windows.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.tiles)) < len(self.tiles):
+            raise ValueError("tiles: a tile is listed twice")
+        if self.map.model != "all" and (wrong := [s for s in self.map.model if not 0 <= s < self.seeds]):
+            raise ValueError(f"map.model: seed {wrong[0]} does not exist; seeds run from 0 to {self.seeds - 1}")
+        return self
+
+
+def allowed_at(place: tuple) -> str:
+    """Names that a group of settings knows, for the message about one that it does not."""
+    group: Any = Settings
+    for part in place[:-1]:
+        field = getattr(group, "model_fields", {}).get(part)
+        annotation = field.annotation if field else group
+        group = next((g for g in _groups(annotation)), group)
+    return ", ".join(getattr(group, "model_fields", {}))
+
+
+def _groups(annotation: Any) -> list[type[Group]]:
+    """Find the groups of settings inside a type such as ``dict[str, Sensor]`` or ``Regions | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, Group):
+        return [annotation]
+    return [g for inner in getattr(annotation, "__args__", ()) for g in _groups(inner)]
+
+
+def _sentence(error: Any) -> str:
+    """One line about one error: the path in the YAML, what was found, what is allowed."""
+    place = ".".join(map(str, error["loc"])) or "settings"
+    if error["type"] == "extra_forbidden":
+        return f"{place}: unknown setting; allowed here: {allowed_at(error['loc'])}"
+    if error["type"] == "missing":
+        return f"{place}: this setting is required"
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if isinstance(error["input"], dict):
+        return f"{place}: {message}"
+    return f"{place}: found {error['input']!r}; {message}"
+
+
+def read(config: dict) -> Settings:
+    """Check the content of a settings file.
+
+    Raises:
+        SettingsError: One line per wrong setting: its path in the YAML, what was found, what is allowed.
+
+    """
+    try:
+        return Settings.model_validate(config)
+    except ValidationError as errors:
+        lines = [_sentence(error) for error in errors.errors()]
+        raise SettingsError("Wrong settings:\n  " + "\n  ".join(lines)) from None

@@ -1,0 +1,89 @@
+"""Read polygons of any vector file, and mend or refuse them."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import shapely
+
+from parcelle.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+def read(path: str, fields: list[str], layer: str | None = None) -> gpd.GeoDataFrame:
+    """Read some fields and the geometry of a vector file; `fid` is the feature's number in it.
+
+    Raises:
+        InputError: The file cannot be read, has no CRS, or lacks a field.
+
+    """
+    try:
+        if Path(path).suffix.lower() in {".parquet", ".geoparquet"}:
+            frame = gpd.read_parquet(path)
+        else:
+            frame = gpd.read_file(path, layer=layer, fid_as_index=True)
+    except (OSError, ValueError, pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        raise InputError(f"{path} cannot be read as polygons: {error}") from None
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise InputError(f"{path} has no geometry.")
+    if missing := [f for f in fields if f not in frame.columns]:
+        there = ", ".join(c for c in frame.columns if c != frame.geometry.name)
+        raise InputError(f"{path} has no field {missing[0]!r}; its fields are {there}.")
+    if frame.crs is None:
+        raise InputError(f"{path} has no CRS. Write one into it, e.g. with ogr2ogr -a_srs.")
+    if frame.geometry.name != "geometry":
+        frame = frame.rename_geometry("geometry")
+    return frame[[*dict.fromkeys(fields), "geometry"]].rename_axis("fid").reset_index()
+
+
+def mend(frame: gpd.GeoDataFrame, path: str) -> gpd.GeoDataFrame:
+    """Make invalid polygons valid, drop repeated ones; count both in the log.
+
+    Raises:
+        InputError: Some features are not polygons, are empty, or have no area once they are made valid.
+
+    """
+    kinds = frame.geometry.geom_type
+    refuse(~kinds.isin(["Polygon", "MultiPolygon"]), frame, path, "are not polygons", "remove them")
+    refuse(frame.geometry.is_empty | frame.geometry.isna(), frame, path, "are empty", "remove them")
+    broken = ~frame.geometry.is_valid
+    if broken.any():
+        log.warning("%s: %d invalid polygons made valid: fid %s", path, broken.sum(), listed(frame.fid[broken]))
+        mended = shapely.make_valid(frame.geometry[broken].to_numpy(), method="structure", keep_collapsed=False)
+        frame = frame.copy()
+        frame.loc[broken, "geometry"] = mended
+        flat = frame.geometry.is_empty | ~frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"])
+        refuse(flat, frame, path, "have no area once made valid", "repair or remove them")
+    return frame
+
+
+def refuse(wrong: Any, frame: pd.DataFrame, path: str, what: str, cure: str) -> None:
+    """Raise an error that names the features, if there are any."""
+    if np.any(wrong):
+        raise InputError(f"{path}: {int(np.sum(wrong))} features {what} (fid {listed(frame.fid[wrong])}): {cure}.")
+
+
+def listed(values: Any, most: int = 10) -> str:
+    """First values of a list, for a message."""
+    texts = [str(v) for v in values]
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+
+
+def identity(geometry: Any) -> list[str]:
+    """Name of each polygon: the hash of its geometry in its own CRS, so that it does not depend on the others.
+
+    Coordinates are rounded to 1e-7 units and rings start at their smallest vertex, so that a file saved again by
+    another program keeps its names.
+    """
+    normal = shapely.normalize(np.asarray(geometry))
+    return [_digest(np.round(shapely.get_coordinates(g), 7).tobytes()) for g in normal]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()

@@ -1,0 +1,49 @@
+checkpoint plan:
+    input:
+        reference=config["reference"]["path"],
+        regions=(config["regions"] or {"path": []})["path"],
+    output:
+        plan="<results>/plan.json",
+        reference=collect("<results>/reference/{tile}.parquet", tile=TILES),
+        areas=collect("<results>/areas/{tile}.parquet", tile=TILES),
+    log:
+        "<logs>/plan.log",
+    benchmark:
+        "<benchmarks>/plan.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        tiles=TILES,
+        grid=config["grid"],
+        field=config["reference"]["field"],
+        layer=config["reference"]["layer"],
+        region=(config["regions"] or {"field": None})["field"],
+        group=config["split"]["field"],
+        classes=CLASSES.names_by_code(),
+    script:
+        "../../scripts/plan.py"
+
+
+rule inventory:
+    input:
+        products=products_of,
+    output:
+        acquisitions="<results>/acquisitions/{tile}.json",
+        tile_size="<results>/acquisitions/{tile}.size.json",
+    log:
+        "<logs>/inventory/{tile}.log",
+    benchmark:
+        "<benchmarks>/inventory/{tile}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        fingerprint=fingerprint_of,
+        asked=INVENTORY,
+    script:
+        "../../scripts/inventory.py"

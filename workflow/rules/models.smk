@@ -1,0 +1,22 @@
+rule train:
+    input:
+        samples=samples_of,
+        split=split_of,
+    output:
+        model="<results>/model/{region}/{seed}/model.json",
+        validation="<results>/model/{region}/{seed}/validation.parquet",
+    log:
+        "<logs>/train/{region}/{seed}.log",
+    benchmark:
+        "<benchmarks>/train/{region}/{seed}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=train_memory,
+        runtime=240,
+    params:
+        model=config["model"],
+        per_class=config["sampling"]["per_class"],
+    script:
+        "../../scripts/train.py"
