@@ -24,7 +24,8 @@ def classify(
     made = [Recipe.from_dict(r) for r in recipes]
     names = features.names(made)
     of_region = {
-        region: [training.load(f"{models}/{region}/{seed}/model.json", names) for seed in seeds] for region in zones.regions
+        region: [training.load(f"{models}/{region}/{seed}/model.json", names) for seed in seeds]
+        for region in zones.regions
     }
     counts, clear = mapping.map_tile(
         found, zones, of_region, made, outputs, options, window=window, threads=threads, tags=tags

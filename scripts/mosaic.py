@@ -7,7 +7,14 @@ from parcelle.nomenclature import Nomenclature
 
 
 def mosaic(
-    maps: list[str], output: str, *, product: str, grid: dict, classes: list[dict], threads: int, tags: dict[str, str]
+    maps: list[str],
+    output: str,
+    *,
+    product: str,
+    grid: dict,
+    classes: list[dict],
+    threads: int,
+    tags: dict[str, str],
 ) -> None:
     """Write the mosaic of a product, and its style for QGIS beside it."""
     known = Nomenclature.from_list(classes).classes if classes else None

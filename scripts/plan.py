@@ -26,7 +26,9 @@ def plan(
     every, own = planning.read_regions(*regions), planning.own_areas(grids)
     of_tile = {tile: planning.regions_in(every, g, whole=regions[0] is None) for tile, g in grids.items()}
     if outside := [tile for tile, found in of_tile.items() if found.empty]:
-        raise InputError(f"tile {outside[0]} lies outside all regions of {regions[0]}: remove it from `tiles`, or draw a region.")
+        raise InputError(
+            f"tile {outside[0]} lies outside all regions of {regions[0]}: remove it from `tiles`, or draw a region."
+        )
     pieces = {tile: reference.pieces(polygons, g, own[tile], of_tile[tile]) for tile, g in grids.items()}
     made = Plan(
         grids,
@@ -44,7 +46,10 @@ if __name__ == "__main__":
     with logged(snakemake):
         plan(
             reference.Source(
-                snakemake.input.reference, snakemake.params.field, snakemake.params.layer, snakemake.params.group
+                snakemake.input.reference,
+                snakemake.params.field,
+                snakemake.params.layer,
+                snakemake.params.group,
             ),
             (snakemake.input.get("regions") or None, snakemake.params.region),
             snakemake.output.plan,

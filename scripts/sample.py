@@ -1,6 +1,7 @@
 """Read the features of the pixels of a tile that lie in reference polygons."""
 
 import geopandas as gpd
+
 from parcelle import acquisitions, files, sampling
 from parcelle.features import Recipe
 from parcelle.log import logged

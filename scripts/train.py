@@ -1,6 +1,7 @@
 """Train the model of a region."""
 
 import pandas as pd
+
 from parcelle import files, sampling, training
 from parcelle.log import logged
 

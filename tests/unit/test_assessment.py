@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+
 from parcelle import files
 from parcelle.assessment import _write, assess
 from parcelle.errors import InputError, StaleError

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import sklearn.metrics
+
 from parcelle import scores
 from parcelle.errors import InputError
 from parcelle.scores import GroupCounts
@@ -143,9 +144,7 @@ def test_spread_needs_two_runs():
 
 
 def test_counts_of_a_group_add_up():
-    counts = GroupCounts.of(
-        [0, 0, 3, 7], [1, 1, 0, 1], [2, 3, 4, 5], strata=np.zeros(2, int), seeds=2, classes=2
-    )
+    counts = GroupCounts.of([0, 0, 3, 7], [1, 1, 0, 1], [2, 3, 4, 5], strata=np.zeros(2, int), seeds=2, classes=2)
     np.testing.assert_array_equal(counts.confusions, [[[5, 0], [0, 4]], [[0, 0], [0, 5]]])
     # Class 1 is validated on in group 0 by the first seed and in group 1 by the second.
     np.testing.assert_array_equal(counts.groups, [1, 2])

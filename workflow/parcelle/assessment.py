@@ -88,9 +88,7 @@ def assess(
     """
     if strange := set(_keyed(models)) ^ set(_keyed(validations)):
         region, seed = min(strange)
-        raise InputError(
-            f"region {region}, seed {seed}: give both its model.json and its validation.parquet."
-        )
+        raise InputError(f"region {region}, seed {seed}: give both its model.json and its validation.parquet.")
     tally, codes = read_tally(validations, codes), list(codes)
     scopes = {region: tally.of(parts) for region, parts in tally.scopes.items()}
     tables = {
@@ -218,9 +216,7 @@ def areas_table(counts: Sequence[str | Path], codes: Sequence[int]) -> pd.DataFr
 
 def _scopes(regions: list[str]) -> dict[str, list[str]]:
     if COUNTRY in regions and len(regions) > 1:
-        raise InputError(
-            f"a region is named {COUNTRY!r}, the word for the country: rename it in the regions file."
-        )
+        raise InputError(f"a region is named {COUNTRY!r}, the word for the country: rename it in the regions file.")
     return {COUNTRY: regions} | {region: [region] for region in regions}
 
 

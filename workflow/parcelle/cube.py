@@ -57,7 +57,12 @@ def read(inventory: Inventory, recipes: Sequence[Recipe], window: Window, min_va
     filled, clear, counts = [], [], []
     for recipe in recipes:
         one = series.read(
-            inventory.of(recipe.sensor), recipe.bands, inventory.grid, window, dtype=recipe.dtype, resampling=recipe.resampling
+            inventory.of(recipe.sensor),
+            recipe.bands,
+            inventory.grid,
+            window,
+            dtype=recipe.dtype,
+            resampling=recipe.resampling,
         )
         values = gapfill.fill(one.values, one.valid, one.days, recipe.days)
         filled.append(values.reshape(*values.shape[:2], -1))

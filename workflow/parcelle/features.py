@@ -47,7 +47,14 @@ class Recipe:
     def from_dict(cls, content: dict) -> Self:
         """Read what `to_dict` gave."""
         indices = tuple((name, text) for name, text in content["indices"])
-        return cls(**{**content, "bands": tuple(content["bands"]), "indices": indices, "dates": tuple(content["dates"])})
+        return cls(
+            **{
+                **content,
+                "bands": tuple(content["bands"]),
+                "indices": indices,
+                "dates": tuple(content["dates"]),
+            }
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for `params` of a rule."""
@@ -162,7 +169,11 @@ def _indices(sensor: "s.Sensor", format: Format) -> tuple[tuple[str, str], ...]:
     """Name and expression of each index; the expressions of `additional` are their own names."""
     bands = _bands(sensor, format)
     common = {b.common: b.name for b in bands}
-    possible = {k: f"({common[a]}-{common[b]})/({common[a]}+{common[b]})" for k, (a, b) in INDICES.items() if {a, b} <= set(common)}
+    possible = {
+        k: f"({common[a]}-{common[b]})/({common[a]}+{common[b]})"
+        for k, (a, b) in INDICES.items()
+        if {a, b} <= set(common)
+    }
     if format.optical:
         reflective = [b.name for b in bands if b.unit == "reflectance"]
         possible["brightness"] = f"sqrt({'+'.join(f'{name}**2' for name in reflective)})"

@@ -90,7 +90,10 @@ def tile_grid(settings: Mapping[str, Sensor], tile: str, source: str) -> Grid:
 
 
 def _where(settings: Mapping[str, Sensor], tile: str) -> str:
-    places = (f"{name} in {s.path.format(tile=tile) if '{tile}' in s.path else f'{s.path}/{tile}'}" for name, s in settings.items())
+    places = (
+        f"{name} in {s.path.format(tile=tile) if '{tile}' in s.path else f'{s.path}/{tile}'}"
+        for name, s in settings.items()
+    )
     return "looked for " + "; ".join(places)
 
 
@@ -123,7 +126,14 @@ def take(
     for name, sensor in settings.items():
         acquisitions, wrong = sensors.of(sensor).find(sensor.path, tile, name)
         inside = [_with(a, bands[name]) for a in acquisitions if first <= a.date <= last]
-        log.info("%s: %d products, %d from %s to %s", name, len(acquisitions) + len(wrong), len(inside), first, last)
+        log.info(
+            "%s: %d products, %d from %s to %s",
+            name,
+            len(acquisitions) + len(wrong),
+            len(inside),
+            first,
+            last,
+        )
         good, bad = _checked(_without_twins(inside, wrong), grid)
         found += good
         problems += wrong + bad

@@ -19,9 +19,7 @@ def logged(job: Any) -> Iterator[None]:
 
     """
     with Path(job.log[0]).open("w", buffering=1) as stream, contextlib.redirect_stdout(stream):
-        logging.basicConfig(
-            stream=stream, level="INFO", format="%(asctime)s %(name)s: %(message)s", force=True
-        )
+        logging.basicConfig(stream=stream, level="INFO", format="%(asctime)s %(name)s: %(message)s", force=True)
         try:
             yield
         except Exception as error:

@@ -61,7 +61,9 @@ class Mapped:
     clear: tuple[np.ndarray, ...]
 
 
-def predict(data: Cube, region: np.ndarray, models: Sequence[Sequence[Model]], options: Options) -> dict[str, np.ndarray]:
+def predict(
+    data: Cube, region: np.ndarray, models: Sequence[Sequence[Model]], options: Options
+) -> dict[str, np.ndarray]:
     """Products of a window; all are 0 at a pixel without data.
 
     Args:
@@ -72,7 +74,7 @@ def predict(data: Cube, region: np.ndarray, models: Sequence[Sequence[Model]], o
 
     Returns:
         `class` (the most probable; of equal ones the lowest code, as in the predictions on samples), `confidence`
-        (largest mean probability × 100), `validity`, each ``(row, column)``; if asked, `probability` × 1000
+        (largest mean probability × 100, at least 1), `validity`, each ``(row, column)``; if asked, `probability` × 1000
         ``(class, row, column)`` in the nomenclature's order, 0 where a model lacks the class.
 
     """
@@ -82,7 +84,9 @@ def predict(data: Cube, region: np.ndarray, models: Sequence[Sequence[Model]], o
         pixels = np.flatnonzero(usable == place)
         for start in range(0, len(pixels), CHUNK):
             chunk = pixels[start : start + CHUNK]
-            for product, values in _products(_mean(of_region, data.features(chunk), options.ascending), options).items():
+            for product, values in _products(
+                _mean(of_region, data.features(chunk), options.ascending), options
+            ).items():
                 made[product][:, chunk] = values
     if "validity" in made:
         made["validity"][0] = np.where(usable >= 0, data.validity.ravel(), 0)
@@ -93,7 +97,8 @@ def _products(probabilities: np.ndarray, options: Options) -> dict[str, np.ndarr
     """Products of some pixels ``(band, pixel)`` from the probabilities of the ascending codes ``(pixel, class)``."""
     made = {"class": np.asarray(options.ascending)[probabilities.argmax(axis=1)]}
     if "confidence" in options.products:
-        made["confidence"] = np.rint(probabilities.max(axis=1) * 100)
+        # At least 1, since 0 is no data in every product.
+        made["confidence"] = np.maximum(np.rint(probabilities.max(axis=1) * 100), 1)
     if "probability" in options.products:
         order = [options.ascending.index(code) for code in options.codes]
         made["probability"] = np.rint(probabilities[:, order].T * 1000)
@@ -155,7 +160,9 @@ def map_tile(
     counts: Counter = Counter()
     clear = [np.zeros(len(dates_of(inventory.of(r.sensor))), np.int64) for r in recipes]
     with contextlib.ExitStack() as stack:
-        rasters_of = {p: stack.enter_context(_open(p, inventory, outputs, options, tags, threads)) for p in options.products}
+        rasters_of = {
+            p: stack.enter_context(_open(p, inventory, outputs, options, tags, threads)) for p in options.products
+        }
         for place, mapped in in_order(one, windows(grid.height, grid.width, window), threads):
             for product, raster in rasters_of.items():
                 raster.write(place, mapped.products[product])
@@ -165,9 +172,16 @@ def map_tile(
 
 
 def _open(
-    product: str, inventory: Inventory, outputs: Mapping[str, str], options: Options, tags: Mapping[str, str], threads: int
+    product: str,
+    inventory: Inventory,
+    outputs: Mapping[str, str],
+    options: Options,
+    tags: Mapping[str, str],
+    threads: int,
 ) -> contextlib.AbstractContextManager[rasters.Writer]:
-    return rasters.writer(outputs[product], inventory.grid, options.dtype(product), options.bands(product), tags, threads)
+    return rasters.writer(
+        outputs[product], inventory.grid, options.dtype(product), options.bands(product), tags, threads
+    )
 
 
 def _count(region: np.ndarray, classes: np.ndarray, own: np.ndarray, names: list[str]) -> Counter:
@@ -177,7 +191,12 @@ def _count(region: np.ndarray, classes: np.ndarray, own: np.ndarray, names: list
 
 
 def memory_mb(
-    size: Mapping[str, Mapping[str, int]], recipes: Sequence[Recipe], options: Options, window: int, threads: int, models_mb: float
+    size: Mapping[str, Mapping[str, int]],
+    recipes: Sequence[Recipe],
+    options: Options,
+    window: int,
+    threads: int,
+    models_mb: float,
 ) -> float:
     """Peak memory of `map_tile` in MiB.
 

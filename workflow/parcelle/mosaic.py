@@ -71,7 +71,8 @@ class Mosaic:
     def over(self, window: Window) -> list[TileMap]:
         """Maps whose footprint meets a window of the mosaic, in their order."""
         x, y = self.grid.centres(window)
-        area = shapely.box(x[0], y[-1], x[-1], y[0])
+        half = self.grid.resolution / 2
+        area = shapely.box(x[0] - half, y[-1] - half, x[-1] + half, y[0] + half)
         return [self.maps[i] for i in np.flatnonzero(shapely.intersects(self.footprints, area))]
 
 
@@ -119,9 +120,10 @@ def write(
         files.whole(output) as whole,
         tempfile.TemporaryDirectory(dir=whole.parent, prefix=f".{whole.stem}.") as folder,
     ):
-        draft = Path(folder) / "draft.tif"
+        draft, cog = Path(folder) / "draft.tif", Path(folder) / "cog.tif"
         _assemble(mosaic, draft, look, threads, size)
-        _to_cog(draft, whole, product, threads)
+        _to_cog(draft, cog, product, threads)  # GDAL puts its own temporary files beside
+        cog.replace(whole)
 
 
 def memory(bands: int, itemsize: int, threads: int, size: int = BLOCK) -> int:
@@ -140,9 +142,7 @@ def memory(bands: int, itemsize: int, threads: int, size: int = BLOCK) -> int:
     return libraries + CACHE + threads * (positions + values) + bands * itemsize * size**2
 
 
-def lay_out(
-    paths: Sequence[Path], *, crs: str | None, resolution: float | None, origin: tuple[float, float]
-) -> Mosaic:
+def lay_out(paths: Sequence[Path], *, crs: str | None, resolution: float | None, origin: tuple[float, float]) -> Mosaic:
     """Compute the grid of the mosaic from the headers of the maps.
 
     It is the union of the footprints, brought outwards to `origin` plus a multiple of the resolution: one
@@ -218,23 +218,16 @@ def _short(crs: str) -> str:
 
 
 def _footprint(one: TileMap, crs: str) -> shapely.Polygon:
-    """Outline of a map in the CRS of the mosaic, with a vertex every 1024th of a side.
-
-    The chords between them leave out a millimetre of a tile of 100 km in the next UTM zone.
-    """
-    outline = one.grid.footprint()
-    side = max(one.grid.width, one.grid.height) * one.grid.resolution
-    there = reproject(shapely.segmentize(outline, side / 1024), one.grid.crs, crs)
-    # Beyond the bounds of a projection coordinates are infinite; across its seam an outline turns inside out.
-    finite = np.isfinite(there.bounds).all()
-    if not finite or not outline.contains(reproject(there.centroid, crs, one.grid.crs)):
+    """Outline of a map in the CRS of the mosaic; its chords are within 2 cm of the edges of 110 km."""
+    there = one.grid.footprint_in(crs)
+    # Beyond the bounds of a projection coordinates are infinite, and so is the centroid; across its seam an
+    # outline spans the whole Earth, and the centroid is elsewhere.
+    if not one.grid.footprint().contains(reproject(there.centroid, crs, one.grid.crs)):
         raise ParcelleError(f"{one.path} cannot be brought to {_short(crs)}: set another `mosaic.crs`.")
     return there
 
 
-def _check_resolution(
-    maps: Sequence[TileMap], footprints: Sequence[shapely.Polygon], resolution: float
-) -> None:
+def _check_resolution(maps: Sequence[TileMap], footprints: Sequence[shapely.Polygon], resolution: float) -> None:
     """Refuse a resolution in the wrong unit: degrees differ from metres by five orders of magnitude."""
     natural = np.sqrt(footprints[0].area / (maps[0].grid.width * maps[0].grid.height))
     if not natural / 1000 < resolution < natural * 1000:
@@ -256,7 +249,7 @@ def _snapped(bounds: np.ndarray, crs: str, resolution: float, origin: tuple[floa
 def block(mosaic: Mosaic, window: Window) -> np.ndarray:
     """Compute a window of the mosaic.
 
-    Only the maps over it are opened, one at a time, and the next only while pixels are empty.
+    Only maps with a pixel in it that is still empty are opened, one at a time.
 
     Args:
         mosaic: What `lay_out` gave.
@@ -274,8 +267,6 @@ def block(mosaic: Mosaic, window: Window) -> np.ndarray:
         found = values.any(axis=0)
         pixels[:, empty[found]] = values[:, found]
         empty = empty[~found]
-        if not empty.size:
-            break
     return pixels.reshape(-1, window.height, window.width)
 
 

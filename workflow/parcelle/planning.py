@@ -83,7 +83,13 @@ def read_regions(path: str | None, field: str | None) -> gpd.GeoDataFrame:
     vectors.refuse(frame[field].isna(), frame, path, f"have no {field}", "name or remove them")
     names = frame[field].astype(str)
     bad = ~names.str.fullmatch(r"[\w-]+") | (names == "all")
-    vectors.refuse(bad, frame, path, f"have a {field} that is `all` or holds more than letters, digits, _ and -", "rename them")
+    vectors.refuse(
+        bad,
+        frame,
+        path,
+        f"have a {field} that is `all` or holds more than letters, digits, _ and -",
+        "rename them",
+    )
     frame = frame.assign(name=names).dissolve("name").reset_index()[["name", "geometry"]]
     frame = frame.sort_values("name", ignore_index=True)
     left, right = frame.sindex.query(frame.geometry, predicate="intersects")
@@ -108,7 +114,11 @@ def regions_in(regions: gpd.GeoDataFrame, grid: Grid, whole: bool) -> gpd.GeoDat
         return gpd.GeoDataFrame({"name": [WHOLE]}, geometry=[outline], crs=grid.crs)
     near = regions[regions.intersects(grid.footprint_in(regions.crs).buffer(_pixel_in(regions.crs, grid)))]
     geometry = reproject(shapely.segmentize(near.geometry.to_numpy(), _step(regions.crs)), regions.crs, grid.crs)
-    cut = gpd.GeoDataFrame({"name": near.name.to_numpy()}, geometry=shapely.intersection(shapely.make_valid(geometry), outline.buffer(grid.resolution)), crs=grid.crs)
+    cut = gpd.GeoDataFrame(
+        {"name": near.name.to_numpy()},
+        geometry=shapely.intersection(shapely.make_valid(geometry), outline.buffer(grid.resolution)),
+        crs=grid.crs,
+    )
     return cut[cut.area > 0].sort_values("name", ignore_index=True)
 
 

@@ -35,6 +35,21 @@ def versions() -> dict[str, Any]:
 
     import rasterio
 
-    names = ("numpy", "pandas", "pyarrow", "rasterio", "geopandas", "shapely", "pyproj", "numba", "scikit-learn", "snakemake")
+    names = (
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "rasterio",
+        "geopandas",
+        "shapely",
+        "pyproj",
+        "numba",
+        "scikit-learn",
+        "snakemake",
+    )
     found = {name: importlib.metadata.version(name) for name in names}
-    return {"parcelle": parcelle.__version__, "python": platform.python_version(), "GDAL": rasterio.__gdal_version__} | found
+    return {
+        "parcelle": parcelle.__version__,
+        "python": platform.python_version(),
+        "GDAL": rasterio.__gdal_version__,
+    } | found

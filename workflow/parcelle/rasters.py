@@ -17,7 +17,9 @@ BLOCK = 512
 
 
 @contextlib.contextmanager
-def writer(path: str | Path, grid: Grid, dtype: str, count: int, tags: Mapping[str, str], threads: int = 1) -> Iterator["Writer"]:
+def writer(
+    path: str | Path, grid: Grid, dtype: str, count: int, tags: Mapping[str, str], threads: int = 1
+) -> Iterator["Writer"]:
     """Open a raster to write; it takes its name, tiled and compressed, when the block ends without an error.
 
     Args:

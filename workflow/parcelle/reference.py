@@ -61,7 +61,12 @@ def _without_repeats(frame: gpd.GeoDataFrame, source: Source) -> gpd.GeoDataFram
     shape = pd.Series(vectors.identity(frame.geometry), index=frame.index)
     repeated = pd.DataFrame({"shape": shape, "class": frame[source.field].astype(str)}).duplicated()
     if repeated.any():
-        log.warning("%s: %d repeated polygons left out: fid %s", source.path, repeated.sum(), vectors.listed(frame.fid[repeated]))
+        log.warning(
+            "%s: %d repeated polygons left out: fid %s",
+            source.path,
+            repeated.sum(),
+            vectors.listed(frame.fid[repeated]),
+        )
     return frame[~repeated].reset_index(drop=True)
 
 
@@ -84,7 +89,13 @@ def _codes(frame: gpd.GeoDataFrame, source: Source, nomenclature: Nomenclature) 
 def _groups(frame: gpd.GeoDataFrame, source: Source) -> pd.Series:
     if source.group is None:
         return pd.Series("", index=frame.index)
-    vectors.refuse(frame[source.group].isna(), frame, source.path, f"have no {source.group!r}", "`split.field` must be filled in")
+    vectors.refuse(
+        frame[source.group].isna(),
+        frame,
+        source.path,
+        f"have no {source.group!r}",
+        "`split.field` must be filled in",
+    )
     return frame[source.group].astype(str)
 
 
@@ -110,7 +121,9 @@ def _refuse_overlaps(frame: gpd.GeoDataFrame, path: str) -> None:
         )
 
 
-def pieces(polygons: gpd.GeoDataFrame, grid: Grid, own: shapely.Geometry, regions: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+def pieces(
+    polygons: gpd.GeoDataFrame, grid: Grid, own: shapely.Geometry, regions: gpd.GeoDataFrame
+) -> gpd.GeoDataFrame:
     """Cut polygons by the tile's own area and by its regions.
 
     Args:
@@ -124,7 +137,9 @@ def pieces(polygons: gpd.GeoDataFrame, grid: Grid, own: shapely.Geometry, region
 
     """
     near = polygons.iloc[np.sort(polygons.sindex.query(grid.footprint_in(polygons.crs), predicate="intersects"))]
-    local = near.assign(geometry=reproject(near.geometry.to_numpy(), polygons.crs, grid.crs)).set_crs(grid.crs, allow_override=True)
+    local = near.assign(geometry=reproject(near.geometry.to_numpy(), polygons.crs, grid.crs)).set_crs(
+        grid.crs, allow_override=True
+    )
     parts = []
     for region in regions.itertuples():
         area = shapely.intersection(own, region.geometry)
@@ -144,7 +159,9 @@ def write(frame: gpd.GeoDataFrame, path: str) -> None:
         frame.to_parquet(draft, index=False)
 
 
-def check_coverage(of_tiles: Mapping[str, gpd.GeoDataFrame], regions: list[str], polygons: gpd.GeoDataFrame, path: str) -> None:
+def check_coverage(
+    of_tiles: Mapping[str, gpd.GeoDataFrame], regions: list[str], polygons: gpd.GeoDataFrame, path: str
+) -> None:
     """Refuse a run that cannot end: no polygon on any tile, or a region with fewer than two classes.
 
     Raises:

@@ -48,7 +48,9 @@ def pixels(pieces: gpd.GeoDataFrame, grid: Grid) -> pd.DataFrame:
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame({k: [] for k in KEYS})
     table = table.astype({"polygon": str, "code": "int32", "region": str, "row": "int32", "column": "int32"})
     table = table.sort_values(["polygon", "region", "row", "column"], ignore_index=True)
-    return table.drop_duplicates(["row", "column"], ignore_index=True).sort_values(["polygon", "row", "column"], ignore_index=True)
+    return table.drop_duplicates(["row", "column"], ignore_index=True).sort_values(
+        ["polygon", "row", "column"], ignore_index=True
+    )
 
 
 def _pixels_of(piece: Any, grid: Grid) -> pd.DataFrame:
@@ -57,7 +59,13 @@ def _pixels_of(piece: Any, grid: Grid) -> pd.DataFrame:
     rows, columns = np.nonzero(inside)
     top, left = (window.row_off, window.col_off) if window else (0, 0)
     return pd.DataFrame(
-        {"polygon": piece.polygon, "code": piece.code, "region": piece.region, "row": rows + top, "column": columns + left}
+        {
+            "polygon": piece.polygon,
+            "code": piece.code,
+            "region": piece.region,
+            "row": rows + top,
+            "column": columns + left,
+        }
     )
 
 
@@ -101,7 +109,9 @@ def first_of_each_polygon(table: pd.DataFrame, most: int) -> pd.DataFrame:
     return table[place <= most]
 
 
-def _read(inventory: Inventory, wanted: pd.DataFrame, recipes: Sequence[Recipe], options: Options) -> Iterator[pd.DataFrame]:
+def _read(
+    inventory: Inventory, wanted: pd.DataFrame, recipes: Sequence[Recipe], options: Options
+) -> Iterator[pd.DataFrame]:
     size, grid = options.window, inventory.grid
     by_window = dict(iter(wanted.groupby([wanted.row // size, wanted.column // size])))
     names = features.names(recipes)
@@ -138,7 +148,11 @@ def _report_invalid(wanted: pd.DataFrame, table: pd.DataFrame, options: Options)
     for code, count in wanted.code.value_counts().sort_index().items():
         log.info("class %s: %d pixels in polygons, %d samples", code, count, (table.code == code).sum())
     if not options.per_polygon_max and len(table) < len(wanted):
-        log.warning("%d pixels have fewer than %d valid dates and are no samples", len(wanted) - len(table), options.min_valid)
+        log.warning(
+            "%d pixels have fewer than %d valid dates and are no samples",
+            len(wanted) - len(table),
+            options.min_valid,
+        )
 
 
 def write(table: pd.DataFrame, path: str) -> None:

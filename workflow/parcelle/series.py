@@ -48,7 +48,13 @@ def dates_of(acquisitions: Iterable[Acquisition]) -> tuple[datetime.date, ...]:
 
 
 def read(
-    acquisitions: Sequence[Acquisition], bands: Sequence[str], grid: Grid, window: Window, *, dtype: type, resampling: str
+    acquisitions: Sequence[Acquisition],
+    bands: Sequence[str],
+    grid: Grid,
+    window: Window,
+    *,
+    dtype: type,
+    resampling: str,
 ) -> Series:
     """Read a window of all acquisitions.
 

@@ -7,9 +7,19 @@ The JSON schema, `config/README.md` and the page of the documentation are writte
 import datetime
 import os
 import re
+import string
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from parcelle.errors import ParcelleError, SettingsError
 
@@ -20,33 +30,62 @@ def _expanded(path: str) -> str:
     """Replace environment variables; one that is not set is refused rather than left in the path."""
     expanded = os.path.expandvars(os.path.expanduser(path))
     if missing := re.search(r"\$\{?(\w+)", expanded):
-        raise ValueError(f"environment variable {missing[1]} is not set")
+        raise ValueError(f"environment variable {missing[1]} is not set: export it, or write the path")
     return expanded
 
 
 File = Annotated[str, Field(min_length=1), AfterValidator(_expanded)]
 
 
-class Group(BaseModel):
-    """Settings that are read-only and refuse unknown names."""
+def _only_tile(path: str) -> str:
+    """Refuse a placeholder other than the tile's, which nothing would fill in."""
+    try:
+        names = {name for _, name, _, _ in string.Formatter().parse(path) if name is not None}
+    except ValueError:
+        names = {"?"}
+    if names - {"tile"}:
+        raise ValueError("only {tile} may stand in braces")
+    return path
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+def _day(value: Any) -> Any:
+    """Read a date written as text; a number would be taken for seconds since 1970."""
+    if isinstance(value, str):
+        try:
+            return datetime.date.fromisoformat(value)
+        except ValueError:
+            pass
+    if isinstance(value, datetime.datetime) or not isinstance(value, datetime.date):
+        raise ValueError("allowed: a date such as 2018-03-31")
+    return value
+
+
+Day = Annotated[datetime.date, BeforeValidator(_day)]
+
+
+class Group(BaseModel):
+    """Settings that are read-only, refuse unknown names and guess no types: `true` is not the number 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class Period(Group):
     """The regular dates on which every series is interpolated."""
 
-    start: datetime.date = Field(description="First regular date.")
-    end: datetime.date = Field(description="No regular date lies after this one.")
+    start: Day = Field(description="First regular date.")
+    end: Day = Field(description="No regular date lies after this one.")
     step: int = Field(10, ge=1, le=366, description="Days between regular dates.")
     padding: int = Field(
-        0, ge=0, le=366, description="Days before `start` and after `end` whose acquisitions help at the ends."
+        0,
+        ge=0,
+        le=366,
+        description="Days before `start` and after `end` whose acquisitions help at the ends.",
     )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.end < self.start:
-            raise ValueError(f"end ({self.end}) lies before start ({self.start})")
+            raise ValueError(f"end: found {self.end}; allowed: the start ({self.start}) or a later day")
         return self
 
 
@@ -57,7 +96,7 @@ class Sensor(Group):
         description="`sentinel2-theia-l2a`, `stac`, or a sensor of your own as `module:Class`.",
         examples=["sentinel2-theia-l2a"],
     )
-    path: File = Field(
+    path: Annotated[File, AfterValidator(_only_tile)] = Field(
         description="Where the images are; `{tile}` stands for the tile's name. Product folders: their parent "
         "(`/{tile}` is added where it is not named). `stac`: the ItemCollection of a tile. `$VARIABLES` of the "
         "environment are replaced."
@@ -66,13 +105,16 @@ class Sensor(Group):
         None, description="For `stac`: the collection to take from the items, if there are several."
     )
     bands: list[str] | None = Field(
-        None, min_length=1, description="Bands to use, by the sensor's names; all of its spectral bands by default."
+        None,
+        min_length=1,
+        description="Bands to use, by the sensor's names; all of its spectral bands by default.",
     )
     resampling: Literal["bilinear", "cubic", "nearest"] = Field(
         "bilinear", description="How coarser bands are brought to the tile's grid."
     )
     indices: list[Literal["ndvi", "ndwi", "brightness"]] | None = Field(
-        None, description="Indices to add to the bands; by default all three for an optical sensor that has their bands."
+        None,
+        description="Indices to add to the bands; by default all three for an optical sensor that has their bands.",
     )
     additional: list[str] = Field(
         [],
@@ -110,8 +152,9 @@ class Split(Group):
     """How reference polygons are divided between learning and validation."""
 
     by: Literal["polygon", "field", "block"] = Field(
-        "polygon", description="What goes to one side as a whole: a polygon, all polygons with one value of `field`, "
-        "or all polygons of a square block."
+        "polygon",
+        description="What goes to one side as a whole: a polygon, all polygons with one value of `field`, "
+        "or all polygons of a square block.",
     )
     field: str | None = Field(None, description="For `by: field`: the field of the reference.")
     block: float | None = Field(None, gt=0, description="For `by: block`: side of the blocks, in metres.")
@@ -120,11 +163,11 @@ class Split(Group):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         for name in ("field", "block"):
-            given = getattr(self, name) is not None
-            if self.by == name and not given:
-                raise ValueError(f"`by: {name}` needs `{name}`")
-            if self.by != name and given:
-                raise ValueError(f"`{name}` is given but `by` is {self.by!r}: set `by: {name}` or remove it")
+            value = getattr(self, name)
+            if self.by == name and value is None:
+                raise ValueError(f"{name}: this setting is required by `by: {name}`")
+            if self.by != name and value is not None:
+                raise ValueError(f"{name}: found {value!r} where `by` is {self.by!r}; set `by: {name}` or remove it")
         return self
 
 
@@ -133,13 +176,15 @@ class Sampling(Group):
 
     per_polygon_max: int | None = Field(None, ge=1, description="At most so many valid pixels of a polygon.")
     per_class: int | None = Field(
-        None, ge=1, description="At most so many samples of a class to learn from, per model; validation is not cut."
+        None,
+        ge=1,
+        description="At most so many samples of a class to learn from, per model; validation is not cut.",
     )
 
     @model_validator(mode="before")
     @classmethod
     def _all(cls, value: Any) -> Any:
-        return {} if value == "all" else value
+        return {} if value is None or value == "all" else value
 
 
 class Forest(Group):
@@ -149,15 +194,18 @@ class Forest(Group):
     trees: int = Field(100, ge=1, description="Number of trees.")
     depth: int | None = Field(25, ge=1, description="Largest depth of a tree; no limit if empty.")
     min_samples: int = Field(5, ge=2, description="Samples a node needs to be split.")
-    features: int | Literal["sqrt", "log2"] = Field("sqrt", description="Features tried at a split.")
+    features: Annotated[int, Field(ge=1)] | Literal["sqrt", "log2"] = Field(
+        "sqrt", description="Features tried at a split."
+    )
 
 
 class Map(Group):
     """What is mapped, and by which models."""
 
     model: Literal["all"] | list[int] = Field(
-        "all", description="`all`: one more model per region, trained on all polygons. Or a list of seeds, whose "
-        "probabilities are averaged."
+        "all",
+        description="`all`: one more model per region, trained on all polygons. Or a list of seeds, whose "
+        "probabilities are averaged.",
     )
     products: list[Literal["class", "confidence", "validity", "probability"]] = Field(
         ["class", "confidence", "validity"], description="Rasters to write."
@@ -170,9 +218,9 @@ class Map(Group):
     @model_validator(mode="after")
     def _unique(self) -> Self:
         if "class" not in self.products or len(set(self.products)) < len(self.products):
-            raise ValueError("products must hold `class`, and each product once")
+            raise ValueError(f"products: found {self.products}; allowed: `class` and others, each once")
         if self.model != "all" and (not self.model or len(set(self.model)) < len(self.model)):
-            raise ValueError("model must be `all` or a list of different seeds")
+            raise ValueError(f"model: found {self.model}; allowed: `all`, or a list of different seeds")
         return self
 
 
@@ -180,8 +228,10 @@ class Mosaic(Group):
     """The grid of the country."""
 
     crs: str | None = Field(None, description="CRS, e.g. `EPSG:3035`; required where tiles have several.")
-    resolution: float | None = Field(None, gt=0, description="Pixel size in units of the CRS; that of the tiles if empty.")
-    origin: tuple[float, float] = Field((0, 0), description="A point that a pixel corner falls on.")
+    resolution: float | None = Field(
+        None, gt=0, description="Pixel size in units of the CRS; that of the tiles if empty."
+    )
+    origin: tuple[float, float] = Field((0, 0), strict=False, description="A point that a pixel corner falls on.")
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
@@ -191,7 +241,7 @@ class Mosaic(Group):
             try:
                 pyproj.CRS.from_user_input(self.crs)
             except pyproj.exceptions.CRSError:
-                raise ValueError(f"crs {self.crs!r} is not a CRS; write e.g. EPSG:3035") from None
+                raise ValueError(f"crs: found {self.crs!r}; allowed: a CRS such as EPSG:3035") from None
         return self
 
 
@@ -213,12 +263,16 @@ class Settings(Group):
         description="Where a tile's grid comes from: the finest band of its first acquisition, or its MGRS name "
         "(Sentinel-2 tiles, 10 m).",
     )
-    sensors: dict[Name, Sensor] = Field(min_length=1, description="Sensors by a short name, which starts the features' names.")
+    sensors: dict[Name, Sensor] = Field(
+        min_length=1, description="Sensors by a short name, which starts the features' names."
+    )
     period: Period = Field(description="Regular dates.")
     reference: Reference = Field(description="Reference polygons.")
     nomenclature: File = Field(description="CSV of the classes: code, name, colour, parent.")
     regions: Regions | None = Field(None, description="Areas with a model each; one model for all tiles if empty.")
-    seeds: int = Field(5, ge=1, le=1000, description="Number of learn/validation splits, and models that are validated.")
+    seeds: int = Field(
+        5, ge=1, le=1000, description="Number of learn/validation splits, and models that are validated."
+    )
     split: Split = Field(Split(), description="Learn/validation split.")
     sampling: Sampling = Field(Sampling(), description="Choice of pixels; `all` is every valid pixel.")
     model: Forest = Field(Forest(), description="The classifier and its settings.")
@@ -232,20 +286,50 @@ class Settings(Group):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len(set(self.tiles)) < len(self.tiles):
-            raise ValueError("tiles: a tile is listed twice")
+            twice = next(t for i, t in enumerate(self.tiles) if t in self.tiles[:i])
+            raise ValueError(f"tiles: found {twice!r} twice; list each tile once")
         if self.map.model != "all" and (wrong := [s for s in self.map.model if not 0 <= s < self.seeds]):
-            raise ValueError(f"map.model: seed {wrong[0]} does not exist; seeds run from 0 to {self.seeds - 1}")
+            raise ValueError(
+                f"map.model: found seed {wrong[0]}; allowed: 0 to {self.seeds - 1} (`seeds` is {self.seeds})"
+            )
         return self
 
 
-def allowed_at(place: tuple) -> str:
-    """Names that a group of settings knows, for the message about one that it does not."""
-    group: Any = Settings
-    for part in place[:-1]:
-        field = getattr(group, "model_fields", {}).get(part)
-        annotation = field.annotation if field else group
-        group = next((g for g in _groups(annotation)), group)
-    return ", ".join(getattr(group, "model_fields", {}))
+# What is allowed, by the type of pydantic's error and with its context.
+_ALLOWED = {
+    "bool_type": "true or false",
+    "date_type": "a date such as 2018-03-31",
+    "dict_type": "a group of settings",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "int_type": "a whole number",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "list_type": "a list such as [a, b]",
+    "literal_error": "{expected}",
+    "string_pattern_mismatch": "letters, digits, _ and -, the first a letter or digit",
+    "string_too_short": "some text",
+    "string_type": "text, in quotes if it looks like a number",
+    "too_long": "{max_length} values",
+    "too_short": "at least {min_length}",
+    "tuple_type": "two numbers such as [0, 0]",
+}
+
+
+def allowed_at(place: Sequence[Any]) -> str:
+    """Names that the group of settings around a place knows, for the message about one that it does not."""
+    return ", ".join(_group_at(place[:-1]).model_fields)
+
+
+def _group_at(place: Sequence[Any]) -> type[Group]:
+    """Group of settings at a place of the YAML."""
+    group: type[Group] = Settings
+    for part in place:
+        field = group.model_fields.get(str(part))
+        group = next(iter(_groups(field.annotation)), group) if field else group
+    return group
 
 
 def _groups(annotation: Any) -> list[type[Group]]:
@@ -255,18 +339,55 @@ def _groups(annotation: Any) -> list[type[Group]]:
     return [g for inner in getattr(annotation, "__args__", ()) for g in _groups(inner)]
 
 
-def _sentence(error: Any) -> str:
-    """One line about one error: the path in the YAML, what was found, what is allowed."""
-    place = ".".join(map(str, error["loc"])) or "settings"
+def _place(error: Any, config: Any) -> tuple:
+    """Path of an error in the YAML: without pydantic's names for the members of a union, which stand nowhere in it."""
+    place: list[Any] = []
+    missing = error["type"] == "missing"
+    for part in error["loc"]:
+        if isinstance(config, dict) and (part in config or missing):
+            config = config.get(part)
+        elif isinstance(config, list) and isinstance(part, int):
+            config = config[part] if part < len(config) else None
+        else:
+            continue
+        place.append(part)
+    return tuple(place)
+
+
+def _allowed(error: Any, place: tuple) -> str:
+    if error["type"] in ("model_type", "model_attributes_type"):
+        return f"a group of settings ({', '.join(_group_at(place).model_fields)})"
+    allowed = _ALLOWED.get(error["type"])
+    return allowed.format(**error.get("ctx", {})) if allowed else error["msg"]
+
+
+def _sentence(errors: Sequence[Any], place: tuple) -> str:
+    """One line about the errors of one place (a union gives several): path, what was found, what is allowed."""
+    error, path = errors[0], ".".join(map(str, place)) or "settings"
     if error["type"] == "extra_forbidden":
-        return f"{place}: unknown setting; allowed here: {allowed_at(error['loc'])}"
+        return f"{path}: unknown setting; allowed here: {allowed_at(place)}"
     if error["type"] == "missing":
-        return f"{place}: this setting is required"
+        return f"{path}: this setting is required"
+    if error["type"] == "value_error":
+        return _of_validator(error, place, path)
+    return f"{path}: found {_found(error['input'])}; allowed: {' or '.join(_allowed(e, place) for e in errors)}"
+
+
+def _found(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    return str(value) if isinstance(value, datetime.date) else repr(value)
+
+
+def _of_validator(error: Any, place: tuple, path: str) -> str:
+    """One line about what a validator says: of one value, or of a group, then after the name of the setting."""
     message = error["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    if isinstance(error["input"], dict):
-        return f"{place}: {message}"
-    return f"{place}: found {error['input']!r}; {message}"
+    if not isinstance(error["input"], dict):
+        return f"{path}: found {_found(error['input'])}; {message}"
+    name = re.match(r"\w+(?=[.:,])", message)
+    if name and name[0] in _group_at(place).model_fields:
+        return f"{path}.{message}" if place else message
+    return f"{path}: {message}"
 
 
 def read(config: dict) -> Settings:
@@ -279,5 +400,13 @@ def read(config: dict) -> Settings:
     try:
         return Settings.model_validate(config)
     except ValidationError as errors:
-        lines = [_sentence(error) for error in errors.errors()]
-        raise SettingsError("Wrong settings:\n  " + "\n  ".join(lines)) from None
+        raise SettingsError("Wrong settings:\n  " + "\n  ".join(_lines(errors, config))) from None
+
+
+def _lines(errors: ValidationError, config: Any) -> list[str]:
+    """One line per place; none about a whole where one of its parts is wrong."""
+    of_place: dict[tuple, list[Any]] = {}
+    for error in errors.errors():
+        of_place.setdefault(_place(error, config), []).append(error)
+    inner = {place[:i] for place in of_place for i in range(len(place))}
+    return [_sentence(found, place) for place, found in of_place.items() if place not in inner]

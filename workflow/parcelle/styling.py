@@ -122,9 +122,7 @@ def _ramp(renderer: ElementTree.Element, product: str) -> None:
     ElementTree.SubElement(ElementTree.SubElement(renderer, "minMaxOrigin"), "limits").text = "None"
     shader = {"colorRampType": "INTERPOLATED", "classificationMode": "1", "clip": "0"}
     bounds = {"minimumValue": low, "maximumValue": high}
-    ramp = ElementTree.SubElement(
-        ElementTree.SubElement(renderer, "rastershader"), "colorrampshader", shader | bounds
-    )
+    ramp = ElementTree.SubElement(ElementTree.SubElement(renderer, "rastershader"), "colorrampshader", shader | bounds)
     for stop, colour in zip(stops, _COLOURS, strict=True):
         entry = {"value": str(stop), "color": colour, "alpha": "255", "label": str(stop)}
         ElementTree.SubElement(ramp, "item", entry)

@@ -42,7 +42,9 @@ def sides(samples: pd.DataFrame, split: pd.DataFrame | None) -> pd.DataFrame:
     """Add `group` and `side` to samples; without a split, all of them learn."""
     if split is None:
         return samples.assign(group=samples.polygon, side=LEARNING)
-    sided = samples[["polygon"]].merge(split[["polygon", "group", "side"]], on="polygon", how="left", validate="many_to_one")
+    sided = samples[["polygon"]].merge(
+        split[["polygon", "group", "side"]], on="polygon", how="left", validate="many_to_one"
+    )
     if (lost := sided.side.isna()).any():
         raise InputError(
             f"polygon {sided.polygon[lost].iloc[0]} has samples but no side: the reference changed after the split. "
@@ -66,7 +68,13 @@ def chosen(samples: pd.DataFrame, per_class: int | None, seed: str) -> pd.DataFr
 
 
 def train(
-    samples: pd.DataFrame, split: pd.DataFrame | None, region: str, seed: str, settings: Mapping[str, Any], per_class: int | None, threads: int
+    samples: pd.DataFrame,
+    split: pd.DataFrame | None,
+    region: str,
+    seed: str,
+    settings: Mapping[str, Any],
+    per_class: int | None,
+    threads: int,
 ) -> tuple[Model, pd.DataFrame]:
     """Train on the learning side, predict the validation side.
 
@@ -96,7 +104,12 @@ def train(
             "pixels in polygons of two classes: look at the clear share of its tiles, or add polygons."
         )
     classifier = models.build(settings)
-    classifier.fit(learning[names].to_numpy(np.float32), learning.code.to_numpy(), seed=number(seed, region) % 2**31, threads=threads)
+    classifier.fit(
+        learning[names].to_numpy(np.float32),
+        learning.code.to_numpy(),
+        seed=number(seed, region) % 2**31,
+        threads=threads,
+    )
     validation = table[table.side == VALIDATION]
     description = {
         "name": settings["name"],
@@ -128,7 +141,11 @@ def _counts(learning: pd.DataFrame, validation: pd.DataFrame) -> list[dict[str, 
         row = {"code": int(code)}
         for side, table in tables.items():
             part = table[table.code == code]
-            row |= {side: len(part), f"{side}_groups": part.group.nunique(), f"{side}_polygons": part.polygon.nunique()}
+            row |= {
+                side: len(part),
+                f"{side}_groups": part.group.nunique(),
+                f"{side}_polygons": part.polygon.nunique(),
+            }
         counts.append(row)
     return counts
 
@@ -170,6 +187,8 @@ def load(path: str, features: list[str]) -> Model:
     folder = Path(path).parent
     for name, expected in description["files"].items():
         if not (folder / name).is_file() or files.checksum(folder / name) != expected:
-            raise StaleError(f"{folder / name} is not the one that was written. Make it again: snakemake --forcerun {path}")
+            raise StaleError(
+                f"{folder / name} is not the one that was written. Make it again: snakemake --forcerun {path}"
+            )
     cube.check_features(features, description["features"], path)
     return Model(models.find(description["name"]).load(folder), description)

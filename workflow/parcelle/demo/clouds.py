@@ -1,4 +1,4 @@
-"""Clouds and their shadows, the same over all tiles, since they drift over the country and not over a grid."""
+"""Clouds and their shadows, the same over all tiles, since they lie over the country and not over a grid."""
 
 import datetime
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from parcelle.demo.randomness import stream
 from parcelle.demo.surface import Extent, Surface, random_surface
 
-# Reflectance of a thick cloud in the ten bands, and what a shadow leaves of the light: more in the blue, from the sky.
+# Reflectance of a thick cloud in the ten bands, and the share of the light that a shadow leaves.
 _CLOUD = np.array((0.62, 0.61, 0.62, 0.63, 0.65, 0.66, 0.67, 0.67, 0.46, 0.34), np.float32)
 _SHADED = np.array((0.62, 0.52, 0.47, 0.45, 0.43, 0.42, 0.41, 0.40, 0.36, 0.35), np.float32)
 _SOFTNESS = 0.4
@@ -43,9 +43,9 @@ class Sky:
 
 
 def cover(date: datetime.date, mean: float, seed: int) -> float:
-    """Share of the country under clouds on a date: often near 0, sometimes near 1, `mean` on average."""
+    """Share of the country under clouds on a date: often 0, sometimes 1, about `mean` on average."""
     share = stream(seed, "cover", date).beta(0.45, 0.45 * (1 - mean) / mean) if mean > 0 else 0.0
-    return 0.0 if share < 0.03 else 1.0 if share > 0.97 else float(share)
+    return 0.0 if share < 0.03 else 1.0 if share > 0.78 else float(share)
 
 
 def sky(date: datetime.date, extent: Extent, share: float, seed: int) -> Sky:

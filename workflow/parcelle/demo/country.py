@@ -14,7 +14,7 @@ from parcelle.demo.randomness import stream
 from parcelle.errors import InputError
 from parcelle.grid import Grid, reproject
 
-# Where the corners of all tiles meet, on the border of the UTM zones 31 and 32 (6° E) and near that of two MGRS rows.
+# Where all tiles meet: on the border of the UTM zones 31 and 32 (6° E) and near that of two MGRS rows.
 _EAST_31, _EAST_32, _NORTH = 732_420, 267_580, 5_095_000
 
 
@@ -86,7 +86,7 @@ class Country:
     classes: tuple[int, ...] = tuple(cover.code for cover in COVERS)
     crs: str = "EPSG:2154"
     seed: int = 2018
-    clouds: float = 0.35
+    clouds: float = 0.28
     delay: float = 17.0
     field_area: float = 21_000.0
     outlines: bool = True
@@ -124,7 +124,7 @@ def default() -> Country:
 
 
 def tiny(size: int = 60, dates: int = 8, tiles: int = 2) -> Country:
-    """Country for tests: wheat, maize, grassland and water (which nothing resembles), in fields of 0.6 ha.
+    """Country for tests: wheat, maize, grassland and water (which nothing resembles), in small fields.
 
     Args:
         size: Rows and columns of a tile; even.
@@ -134,15 +134,17 @@ def tiny(size: int = 60, dates: int = 8, tiles: int = 2) -> Country:
     """
     days = np.linspace(0, 290, dates).round().astype(int)
     first = datetime.date(2018, 2, 3)
+    # As many fields in small tiles as in large ones: a class needs some in each region.
+    side = size * min(tiles, 2) ** 0.5 * 0.9
     return Country(
         tiles=_tiles(size)[:tiles],
         dates=tuple(first + datetime.timedelta(days=int(day)) for day in days),
         classes=tuple(cover.code for cover in (WHEAT, MAIZE, GRASS, WATER)),
-        field_area=6_000.0 * (size / 60) ** 2,
+        field_area=side**2,
         outlines=False,
         declared=0.6,
-        erosion=4.0,
-        smallest=1_500.0,
+        erosion=0.05 * side,
+        smallest=0.2 * side**2,
     )
 
 
@@ -155,7 +157,8 @@ def write(folder: str | Path, country: Country = DEFAULT) -> None:
     The nomenclature comes last: a folder that has it is whole.
 
     Args:
-        folder: Gets `sentinel2/{tile}/`, `truth/{tile}.tif`, `regions.gpkg`, `reference.gpkg` and `nomenclature.csv`.
+        folder: Gets `sentinel2/{tile}/`, `truth/{tile}.tif`, `regions.gpkg`, `reference.gpkg`,
+            `nomenclature.csv`.
         country: What to write.
 
     Raises:
@@ -204,7 +207,8 @@ def write_images(folder: Path, country: Country, land: landscape.Landscape) -> N
     """Write the products and the truth of all tiles."""
     days = np.array([date.timetuple().tm_yday for date in country.dates])
     values, change = fields.appearance(fields.draw(land, country.delay, country.seed), days, country.seed)
-    calibration = scenes.calibrations(len(days), country.seed)
+    calibration = scenes.calibrations(len(days), country.seed)[:, None]
+    values, change = values * calibration, change * calibration
     skies = [
         clouds.sky(date, land.extent, clouds.cover(date, country.clouds, country.seed), country.seed)
         for date in country.dates
@@ -214,9 +218,7 @@ def write_images(folder: Path, country: Country, land: landscape.Landscape) -> N
         write_truth(folder / f"truth/{tile.name}.tif", tile.grid, land.codes[ground.fields])
         for n, date in enumerate(country.dates):
             random = stream(country.seed, "noise", tile.name, date)
-            scene = scenes.observe(
-                ground, values[n], change[n], skies[n], tile.outside(date), random, calibration[n]
-            )
+            scene = scenes.observe(ground, values[n], change[n], skies[n], tile.outside(date), random)
             products.write_product(folder / "sentinel2" / tile.name, tile.name, tile.grid, date, scene)
 
 
@@ -229,8 +231,8 @@ def write_truth(path: Path, grid: Grid, codes: np.ndarray) -> None:
 
 def write_nomenclature(path: Path, country: Country) -> None:
     """Write code, name, colour and parent of each class."""
-    with path.open("w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("code", "name", "colour", "parent"))
         for code in country.classes:
             cover = BY_CODE[code]

@@ -71,7 +71,7 @@ def draw(landscape: Landscape, delay: float, seed: int) -> Fields:
 def dryness(days: np.ndarray, seed: int) -> np.ndarray:
     """Dryness of the soil surface on each day, 0 to 1: wet winters, dry summers, and the weather."""
     season = 0.5 - 0.4 * np.cos(2 * np.pi * (days - 20) / 365)
-    return np.clip(season + stream(seed, "rain").normal(0, 0.15, len(days)), 0, 1)
+    return np.clip(season + stream(seed, "rain").normal(0, 0.08, len(days)), 0, 1)
 
 
 def appearance(fields: Fields, days: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +83,7 @@ def appearance(fields: Fields, days: np.ndarray, seed: int) -> tuple[np.ndarray,
         seed: Of the random numbers.
 
     Returns:
-        Reflectance, and its change by one standard deviation of vigour; both ``(date, field, band)``, float32.
+        Reflectance, and its change by a standard deviation of vigour; both ``(date, field, band)``, float32.
 
     """
     shape = (len(days), len(fields.codes), len(spectra.BANDS))
@@ -97,7 +97,7 @@ def appearance(fields: Fields, days: np.ndarray, seed: int) -> tuple[np.ndarray,
 
 
 def _mixed(cover: Cover, fields: Fields, days: np.ndarray, dry: np.ndarray, seed: int, sign: int) -> np.ndarray:
-    """Reflectance at `sign` standard deviations of vigour, the companion mixed in; ``(date, field, band)``."""
+    """Reflectance at `sign` standard deviations of vigour, with the companion; ``(date, field, band)``."""
     own = _pure(cover, fields, days, dry, seed, sign)
     if cover.companion is not None:
         share = fields.mixture[:, None]

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from shapely import Polygon, affinity
 
-from parcelle.demo.covers import BUILT, BY_CODE, BROADLEAF, CONIFER, WATER
+from parcelle.demo.covers import BROADLEAF, BUILT, BY_CODE, CONIFER, WATER
 from parcelle.demo.randomness import stream
 from parcelle.demo.surface import Extent, random_surface
 
@@ -50,7 +50,13 @@ class Landscape:
 
 
 def make(
-    crs: str, footprint: shapely.Geometry, classes: tuple[int, ...], *, field_area: float, outlines: bool, seed: int
+    crs: str,
+    footprint: shapely.Geometry,
+    classes: tuple[int, ...],
+    *,
+    field_area: float,
+    outlines: bool,
+    seed: int,
 ) -> Landscape:
     """Draw a landscape.
 
@@ -59,13 +65,14 @@ def make(
         footprint: What to cover; some land around it is drawn too.
         classes: Codes of the classes that occur.
         field_area: Mean area of a field, m².
-        outlines: Whether water, villages and woods have outlines of their own; if not, they lie in fields like crops do.
+        outlines: Whether water, villages and woods have outlines of their own; if not, they lie in fields.
         seed: Of the random numbers.
 
     """
     extent = shapely.buffer(footprint, 2 * field_area**0.5).bounds
     regions = halves(extent, stream(seed, "regions"))
     cells = np.array(list(parcels(extent, field_area, stream(seed, "parcels"))))
+    cells = cells[shapely.intersects(cells, shapely.buffer(footprint, 50))]
     layers = natural(regions, footprint, classes, stream(seed, "outlines")) if outlines else {}
     shapes, codes = overlay(cells, layers, field_area / 5)
     x, y = _centres(shapes)
@@ -136,7 +143,10 @@ def _halve(land: Polygon, area: float, random: np.random.Generator) -> Iterator[
 
 
 def natural(
-    regions: dict[str, Polygon], footprint: shapely.Geometry, classes: tuple[int, ...], random: np.random.Generator
+    regions: dict[str, Polygon],
+    footprint: shapely.Geometry,
+    classes: tuple[int, ...],
+    random: np.random.Generator,
 ) -> dict[int, shapely.Geometry]:
     """Outlines of water, villages and woods by code; where they overlap, the first wins."""
     layers = {}
@@ -182,9 +192,7 @@ def river(extent: Extent, random: np.random.Generator) -> Polygon:
     return line.buffer(_RIVER)
 
 
-def overlay(
-    cells: np.ndarray, layers: dict[int, shapely.Geometry], smallest: float
-) -> tuple[np.ndarray, np.ndarray]:
+def overlay(cells: np.ndarray, layers: dict[int, shapely.Geometry], smallest: float) -> tuple[np.ndarray, np.ndarray]:
     """Cut fields by the outlines of what is not a field.
 
     Args:
@@ -230,7 +238,10 @@ def _polygonal(shape: shapely.Geometry) -> shapely.Geometry:
 
 
 def assign(
-    codes: np.ndarray, region: np.ndarray, shares: dict[int, tuple[float, float]], liking: dict[int, np.ndarray]
+    codes: np.ndarray,
+    region: np.ndarray,
+    shares: dict[int, tuple[float, float]],
+    liking: dict[int, np.ndarray],
 ) -> np.ndarray:
     """Give land without a class one, so that each region has its shares of classes, to a field.
 
@@ -247,7 +258,7 @@ def assign(
         weight = np.array([share[index] for share in shares.values()])
         ends = np.round(np.cumsum(weight) / weight.sum() * len(open_land)).astype(int)
         numbers = dict(zip(shares, np.diff(ends, prepend=0), strict=True))
-        for code in sorted(numbers, key=numbers.get):
+        for code in sorted(numbers, key=lambda code: numbers[code]):
             best = np.argsort(-liking[code][open_land], kind="stable")[: numbers[code]]
             codes[open_land[best]] = code
             open_land = np.delete(open_land, best)
@@ -255,6 +266,6 @@ def assign(
 
 
 def _liking(x: np.ndarray, y: np.ndarray, extent: Extent, random: np.random.Generator) -> np.ndarray:
-    """How well fields suit a class: by soil and slope, which neighbours share, and by the farmer's own plans."""
+    """How well fields suit a class: by their soil, which neighbours share, and by the farmer's own plans."""
     soil = random_surface(random, extent, 60, {420: 1.0, 150: 0.4})
-    return soil.at(x, y) + random.normal(0, 0.9, len(x))
+    return soil.at(x, y) + random.normal(0, 1.6, len(x))

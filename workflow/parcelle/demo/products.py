@@ -10,6 +10,7 @@ import rasterio.crs
 from parcelle.demo.scenes import NODATA, Scene
 from parcelle.grid import Grid
 
+_MILLISECOND = 123
 _METADATA = """<?xml version="1.0" encoding="UTF-8"?>
 <Muscate_Metadata_Document>
   <Dataset_Identification>
@@ -17,7 +18,7 @@ _METADATA = """<?xml version="1.0" encoding="UTF-8"?>
   </Dataset_Identification>
   <Product_Characteristics>
     <PRODUCT_ID>{name}</PRODUCT_ID>
-    <ACQUISITION_DATE>{time:%Y-%m-%dT%H:%M:%S}.{millisecond:03d}Z</ACQUISITION_DATE>
+    <ACQUISITION_DATE>{time:%Y-%m-%dT%H:%M:%S}.{millisecond}Z</ACQUISITION_DATE>
     <PLATFORM>{platform}</PLATFORM>
     <REFLECTANCE_QUANTIFICATION_VALUE>10000</REFLECTANCE_QUANTIFICATION_VALUE>
     <SPECIAL_VALUE name="nodata">{nodata}</SPECIAL_VALUE>
@@ -32,8 +33,8 @@ _METADATA = """<?xml version="1.0" encoding="UTF-8"?>
 
 def product_name(tile: str, date: datetime.date) -> str:
     """Name of a product; the two satellites take turns."""
-    satellite = "AB"[other_orbit(date)]
-    return f"SENTINEL2{satellite}_{date:%Y%m%d}-{'103821' if satellite == 'B' else '104812'}-123_L2A_T{tile}_C_V1-0"
+    satellite, time = ("B", "103821") if other_orbit(date) else ("A", "104812")
+    return f"SENTINEL2{satellite}_{date:%Y%m%d}-{time}-{_MILLISECOND}_L2A_T{tile}_C_V1-0"
 
 
 def other_orbit(date: datetime.date) -> bool:
@@ -64,7 +65,13 @@ def write_product(folder: Path, tile: str, grid: Grid, date: datetime.date, scen
         write_raster(product / "MASKS" / f"{name}_{mask}_R1.tif", grid, values)
     # Last: a product that has its metadata is whole.
     text = _METADATA.format(
-        name=name, platform=name[:11], time=_time(name), millisecond=123, nodata=NODATA, crs=grid.crs, tile=tile
+        name=name,
+        platform=name[:10],
+        time=_time(name),
+        millisecond=_MILLISECOND,
+        nodata=NODATA,
+        crs=grid.crs,
+        tile=tile,
     )
     (product / f"{name}_MTD_ALL.xml").write_text(text)
     return product
@@ -75,7 +82,11 @@ def _time(name: str) -> datetime.datetime:
 
 
 def write_raster(
-    path: Path, grid: Grid, values: np.ndarray, nodata: int | None = None, colours: dict[int, tuple] | None = None
+    path: Path,
+    grid: Grid,
+    values: np.ndarray,
+    nodata: int | None = None,
+    colours: dict[int, tuple] | None = None,
 ) -> None:
     """Write a band as a GeoTIFF.
 
@@ -87,13 +98,13 @@ def write_raster(
         colours: Value → red, green, blue.
 
     """
-    factor = grid.height // values.shape[0]
+    size = grid.resolution * (grid.height // values.shape[0])
     profile = {
-        "driver": "GTiff", "count": 1, "height": values.shape[0], "width": values.shape[1], "dtype": values.dtype,
-        "crs": _crs(grid.crs), "transform": grid.transform * rasterio.Affine.scale(factor), "nodata": nodata,
-        "compress": "deflate", "zlevel": 1, "predictor": 2, "blockysize": 64,
+        "driver": "GTiff", "count": 1, "dtype": values.dtype, "blockysize": 64,
+        "height": values.shape[0], "width": values.shape[1], "crs": _crs(grid.crs), "nodata": nodata,
+        "transform": rasterio.Affine(size, 0, grid.left, 0, -size, grid.top),
+        "compress": "deflate", "zlevel": 1, "predictor": 2,
     }  # fmt: skip
-    path.unlink(missing_ok=True)
     with rasterio.open(path, "w", **profile) as image:
         image.write(values, 1)
         if colours:

@@ -1,4 +1,4 @@
-"""The polygons that somebody declared: some of the fields, a little smaller than they are, a few wrongly named."""
+"""The polygons that somebody declared: some of the fields, a little too small, a few wrongly named."""
 
 from dataclasses import dataclass
 
@@ -60,7 +60,7 @@ def declare(
     centres = shapely.centroid(landscape.shapes)
     fit = (shapely.area(shapes) >= smallest) & shapely.contains(within, centres)
     chosen = np.sort(np.concatenate([
-        _choose(np.flatnonzero(fit & (landscape.codes == code) & (landscape.region == index)), share, seed, code, index)
+        _choose(fit & (landscape.codes == code) & (landscape.region == index), share, seed, code, index)
         for code in np.unique(landscape.codes) for index in range(len(REGIONS))
     ]))  # fmt: skip
     truth = landscape.codes[chosen]
@@ -68,11 +68,12 @@ def declare(
     return Reference(chosen, shapes[chosen], labels, truth)
 
 
-def _choose(fields: np.ndarray, share: float, seed: int, code: int, region: int) -> np.ndarray:
+def _choose(fit: np.ndarray, share: float, seed: int, code: int, region: int) -> np.ndarray:
+    fields = np.flatnonzero(fit)
     if len(fields) < LEAST:
         raise ParcelleError(
-            f"class {code} has {len(fields)} fields to declare in region {REGIONS[region]}, where {LEAST} are needed: "
-            "use larger tiles or smaller fields."
+            f"class {code} has {len(fields)} fields to declare in region {REGIONS[region]}, "
+            f"where {LEAST} are needed: use larger tiles or smaller fields."
         )
     number = max(LEAST, round(share * len(fields)))
     return stream(seed, "declared", code, region).permutation(fields)[:number]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyproj
 import rasterio.features
-import shapely
 
 from parcelle.demo import clouds, spectra
+from parcelle.demo.covers import BY_CODE
 from parcelle.demo.landscape import Landscape
 from parcelle.demo.randomness import stream
 from parcelle.demo.surface import random_surface
@@ -61,9 +61,7 @@ def ground(landscape: Landscape, grid: Grid, seed: int) -> Ground:
     """
     shapes = reproject(landscape.shapes, landscape.crs, grid.crs)
     numbered = zip(shapes, range(1, len(shapes) + 1), strict=True)
-    fields = rasterio.features.rasterize(
-        numbered, (grid.height, grid.width), transform=grid.transform, dtype="int32"
-    )
+    fields = rasterio.features.rasterize(numbered, (grid.height, grid.width), transform=grid.transform, dtype="int32")
     if not fields.all():
         raise ParcelleError(f"{(fields == 0).sum()} pixels of {grid} lie in no field: make the landscape larger.")
     x, y = pyproj.Transformer.from_crs(grid.crs, landscape.crs, always_xy=True).transform(
@@ -71,8 +69,11 @@ def ground(landscape: Landscape, grid: Grid, seed: int) -> Ground:
     )
     smooth = random_surface(stream(seed, "vigour"), landscape.extent, 20, {30: 0.5, 90: 1.0})
     fine = random_surface(stream(seed, "roofs"), landscape.extent, 10, {6: 1.0})
-    built = np.isin(landscape.codes, [71])[fields - 1]
-    return Ground(fields - 1, np.where(built, 1.6 * fine.at(x, y), smooth.at(x, y)).astype(np.float32), x, y)
+    covers = [BY_CODE[code] for code in landscape.codes]
+    patchy = np.array([cover.fine for cover in covers])[fields - 1]
+    within = np.array([cover.within for cover in covers])[fields - 1]
+    vigour = within * np.where(patchy, fine.at(x, y), smooth.at(x, y))
+    return Ground(fields - 1, vigour.astype(np.float32), x, y)
 
 
 def observe(
@@ -82,7 +83,6 @@ def observe(
     sky: clouds.Sky,
     outside: np.ndarray,
     random: np.random.Generator,
-    calibration: np.ndarray,
 ) -> Scene:
     """Take an image.
 
@@ -93,7 +93,6 @@ def observe(
         sky: Clouds of the date.
         outside: Whether a pixel lies beyond the swath, ``(row, column)``, equal in each 2 × 2 pixels.
         random: Source of the noise.
-        calibration: Factor of each band on the date.
 
     """
     pixels = values[ground.fields] + change[ground.fields] * ground.vigour[..., None]
@@ -105,9 +104,9 @@ def observe(
     for number, band in enumerate(spectra.BANDS):
         seen = pixels[..., number] if band in spectra.FINE else _halved(pixels[..., number])
         nothing = outside if band in spectra.FINE else outside[::2, ::2]
-        bands[band] = _counts(seen * calibration[number], nothing, random)
+        bands[band] = _counts(seen, nothing, random)
     clear = {"CLM": clouds.mask(opacity, shade), "SAT": clouds.dilated(glints)}
-    masks = {name: np.where(outside, 0, values).astype(np.uint8) for name, values in clear.items()}
+    masks = {name: np.where(outside, 0, flags).astype(np.uint8) for name, flags in clear.items()}
     return Scene(bands, masks | {"EDG": outside.astype(np.uint8)})
 
 

@@ -32,9 +32,7 @@ class Surface:
         return map_coordinates(self.values, places, order=1, mode="nearest")
 
 
-def random_surface(
-    random: np.random.Generator, extent: Extent, step: float, scales: dict[float, float]
-) -> Surface:
+def random_surface(random: np.random.Generator, extent: Extent, step: float, scales: dict[float, float]) -> Surface:
     """Sum of smoothed white noises.
 
     Args:

@@ -16,9 +16,7 @@ FILE = "forest.npz"
 class Forest:
     """Random forest: the mean of the class frequencies in the leaves of its trees."""
 
-    def __init__(
-        self, trees: int = 100, depth: int | None = 25, min_samples: int = 5, features: int | str = "sqrt"
-    ):
+    def __init__(self, trees: int = 100, depth: int | None = 25, min_samples: int = 5, features: int | str = "sqrt"):
         self._forest = RandomForestClassifier(
             n_estimators=trees, max_depth=depth, min_samples_split=min_samples, max_features=features
         )
@@ -60,7 +58,9 @@ class Forest:
         forest = cls(trees=len(saved["counts"]))
         forest.classes = saved["classes"]
         ends = np.cumsum(saved["counts"])
-        trees = [_tree(saved, end - count, end, i) for i, (end, count) in enumerate(zip(ends, saved["counts"], strict=True))]
+        trees = [
+            _tree(saved, end - count, end, i) for i, (end, count) in enumerate(zip(ends, saved["counts"], strict=True))
+        ]
         inner = forest._forest
         inner.estimators_ = trees
         inner.classes_, inner.n_classes_ = forest.classes, len(forest.classes)
@@ -76,7 +76,14 @@ def _tree(saved: dict[str, np.ndarray], start: int, stop: int, place: int) -> De
     for name in nodes.dtype.names or ():
         nodes[name] = saved[name][start:stop]
     values = np.ascontiguousarray(saved["values"][start:stop])
-    tree.__setstate__({"max_depth": int(saved["depths"][place]), "node_count": stop - start, "nodes": nodes, "values": values})
+    tree.__setstate__(
+        {
+            "max_depth": int(saved["depths"][place]),
+            "node_count": stop - start,
+            "nodes": nodes,
+            "values": values,
+        }
+    )
     estimator = DecisionTreeClassifier()
     estimator.tree_, estimator.n_features_in_, estimator.n_outputs_ = tree, features, 1
     estimator.classes_, estimator.n_classes_ = np.arange(len(classes)), len(classes)

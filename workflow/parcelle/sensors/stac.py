@@ -52,7 +52,11 @@ _PIXEL_QA = 1 << 0 | 1 << 3 | 1 << 5 | 1 << 9
 COLLECTIONS = {
     # Scene classification: 0 no data, 1 saturated, 3 shadow, 8 and 9 cloud, 10 cirrus (Sen2Cor ATBD).
     "sentinel-2-l2a": Collection(
-        True, _SENTINEL2, ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"), "scl", (0, 1, 3, 8, 9, 10)
+        True,
+        _SENTINEL2,
+        ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"),
+        "scl",
+        (0, 1, 3, 8, 9, 10),
     ),
     "sentinel-1-grd": Collection(False, (Band("vv", "vv", 10, "dB"), Band("vh", "vh", 10, "dB")), ("VV", "VH")),
     "landsat-8-sr": Collection(
@@ -125,7 +129,9 @@ def _features(file: Path) -> list[dict[str, Any]]:
         content = json.loads(file.read_text())
         return content["features"]
     except OSError:
-        raise InputError(f"{file} is missing: it should list the images of its tile as a STAC ItemCollection.") from None
+        raise InputError(
+            f"{file} is missing: it should list the images of its tile as a STAC ItemCollection."
+        ) from None
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{file} is not a STAC ItemCollection (JSON with `features`).") from None
 

@@ -58,7 +58,9 @@ class Sentinel2L2A:
             band.name: Asset(str(folder / _one(images, f"_FRE_{band.name.upper()}.tif")), 1, 1e-4, 0.0, -10000)
             for band in self.bands
         }
-        flags = (Mask(str(folder / "MASKS" / _one(masks, f"_{name}_R1.tif")), 1, (), 0xFF) for name in ("CLM", "EDG", "SAT"))
+        flags = (
+            Mask(str(folder / "MASKS" / _one(masks, f"_{name}_R1.tif")), 1, (), 0xFF) for name in ("CLM", "EDG", "SAT")
+        )
         return Acquisition(folder.name, sensor, time, assets, tuple(flags))
 
 
