@@ -32,6 +32,8 @@ FUNCTIONS: dict[str, tuple[Callable, int]] = {
     "minimum": (np.minimum, 2),
     "maximum": (np.maximum, 2),
 }
+# Beyond these, Python's own parser gives up in ways of its own; a sum over 200 bands stays within them.
+LONGEST, DEEPEST = 5000, 300
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,7 @@ class Expression:
     @property
     def bands(self) -> tuple[str, ...]:
         """Bands that it uses, sorted."""
-        functions = {id(n.func) for n in ast.walk(self.tree) if isinstance(n, ast.Call)}
-        names = {n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name) and id(n) not in functions}
-        return tuple(sorted(names))
+        return tuple(sorted(_names(self.tree)))
 
     def __call__(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Evaluate in float32; values that are not finite are the caller's to refuse."""
@@ -58,20 +58,69 @@ def parse(text: str, bands: tuple[str, ...]) -> Expression:
     """Check an expression of band names.
 
     Raises:
-        SettingsError: It is not arithmetic, or names a band that is not among `bands`.
+        SettingsError: It is not arithmetic, or too deep, or names a band that is not among `bands`, or holds a
+            constant that float32 cannot hold.
 
     """
-    try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError:
-        raise SettingsError(f"{text!r} is not an expression such as (b8-b4)/(b8+b4)") from None
+    tree = _tree(text)
     _check(tree, text)
     expression = Expression(text, tree)
     if unknown := [name for name in expression.bands if name not in bands]:
         raise SettingsError(f"{text!r} uses {unknown[0]!r}, which is not a band in use; bands are {', '.join(bands)}")
     if not expression.bands:
         raise SettingsError(f"{text!r} uses no band; bands are {', '.join(bands)}")
+    _check_constants(tree, text)
     return expression
+
+
+def _tree(text: str) -> ast.expr:
+    if len(text) > LONGEST:
+        raise SettingsError(f"{text[:40]!r} … has {len(text)} characters; an expression has at most {LONGEST}")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        raise SettingsError(f"{text!r} is not an expression such as (b8-b4)/(b8+b4)") from None
+    except (RecursionError, MemoryError):
+        raise SettingsError(f"{text[:40]!r} … is nested too deeply") from None
+    if _depth(tree) > DEEPEST:
+        raise SettingsError(f"{text[:40]!r} … is nested too deeply: more than {DEEPEST} operations in each other")
+    return tree
+
+
+def _depth(tree: ast.AST) -> int:
+    depth, level = 0, [tree]
+    while level:
+        depth, level = depth + 1, [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
+
+
+def _check_constants(tree: ast.AST, text: str) -> None:
+    """Refuse numbers, and what follows from numbers alone, that float32 cannot hold (9**9**9, 1e-99, log(0))."""
+    for node in ast.walk(tree):
+        constant = isinstance(node, ast.Constant | ast.BinOp | ast.UnaryOp | ast.Call) and not _names(node)
+        if constant and not _fits(node):
+            raise SettingsError(f"{text!r}: {_source(node, text)!r} is undefined, or too large or small for a float32")
+
+
+def _fits(node: ast.AST) -> bool:
+    """Whether a constant is finite in float32, and a number that is not 0 does not become it."""
+    try:
+        with np.errstate(all="ignore"):
+            value = _evaluate(node, {})
+    except OverflowError:  # an integer that even float64 cannot hold
+        return False
+    vanished = isinstance(node, ast.Constant) and node.value != 0 and value == 0
+    return bool(np.isfinite(value)) and not vanished
+
+
+def _names(tree: ast.AST) -> set[str]:
+    """Names in a tree, without those of functions."""
+    functions = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in functions}
+
+
+def _source(node: ast.AST, text: str) -> str | None:
+    return ast.get_source_segment(text.strip(), node)
 
 
 def _check(node: ast.AST, text: str) -> None:
@@ -93,7 +142,7 @@ def _check(node: ast.AST, text: str) -> None:
                 _check(argument, text)
         case _:
             raise SettingsError(
-                f"{text!r}: {ast.unparse(node)!r} is not allowed; use numbers, band names, + - * / **, "
+                f"{text!r}: {_source(node, text)!r} is not allowed; use numbers, band names, + - * / **, "
                 f"and {', '.join(FUNCTIONS)}"
             )
 

@@ -134,8 +134,10 @@ def check(sensor: "s.Sensor", format: Format) -> None:
         SettingsError: The first that it cannot.
 
     """
-    for _, text in _indices(sensor, format):
-        parse(text, tuple(b.name for b in _bands(sensor, format)))
+    names = tuple(b.name for b in _bands(sensor, format))
+    # The user's own are read as they are written; a feature's name has no spaces, and without them `b2 b3` is a word.
+    for text in (*(t.lower() for t in sensor.additional), *(t for _, t in _indices(sensor, format))):
+        parse(text, names)
 
 
 def _recipe(name: str, sensor: "s.Sensor", period: "s.Period") -> Recipe:
@@ -145,7 +147,7 @@ def _recipe(name: str, sensor: "s.Sensor", period: "s.Period") -> Recipe:
         sensor=name,
         optical=format.optical,
         bands=tuple(b.name for b in bands),
-        integer=all(b.unit == "reflectance" for b in bands),
+        integer=bands[0].unit == "reflectance",
         resampling=sensor.resampling,
         indices=_indices(sensor, format),
         dates=tuple(d.isoformat() for d in regular_dates(period)),
@@ -162,7 +164,18 @@ def _bands(sensor: "s.Sensor", format: Format) -> list[Band]:
         raise SettingsError(f"bands: no band {unknown[0]!r}; {sensor.format} has {', '.join(known)}")
     if len(set(wanted)) < len(wanted):
         raise SettingsError("bands: a band is listed twice")
-    return [known[name] for name in wanted]
+    return _one_unit([known[name] for name in wanted])
+
+
+def _one_unit(bands: list[Band]) -> list[Band]:
+    """Refuse bands of several units: the values of a series have one unit and one type."""
+    other = next((b for b in bands if b.unit != bands[0].unit), None)
+    if other:
+        raise SettingsError(
+            f"bands: {bands[0].name} is {bands[0].unit}, {other.name} is {other.unit}; "
+            "name a second sensor, with the same path, for the bands of the other unit"
+        )
+    return bands
 
 
 def _indices(sensor: "s.Sensor", format: Format) -> tuple[tuple[str, str], ...]:
@@ -174,14 +187,13 @@ def _indices(sensor: "s.Sensor", format: Format) -> tuple[tuple[str, str], ...]:
         for k, (a, b) in INDICES.items()
         if {a, b} <= set(common)
     }
-    if format.optical:
-        reflective = [b.name for b in bands if b.unit == "reflectance"]
-        possible["brightness"] = f"sqrt({'+'.join(f'{name}**2' for name in reflective)})"
+    if bands[0].unit == "reflectance":
+        possible["brightness"] = f"sqrt({'+'.join(f'{b.name}**2' for b in bands)})"
     chosen = list(possible) if sensor.indices is None else sensor.indices
     if unknown := [name for name in chosen if name not in possible]:
         raise SettingsError(f"indices: {unknown[0]!r} cannot be made of the bands {', '.join(b.name for b in bands)}")
     additional = [text.replace(" ", "").lower() for text in sensor.additional]
-    named = [*chosen, *additional]
-    if len(set(named)) < len(named):
-        raise SettingsError("indices, additional: one stands twice")
+    named = [*(b.name for b in bands), *chosen, *additional]
+    if twice := [name for i, name in enumerate(named) if name in named[:i]]:
+        raise SettingsError(f"indices, additional: {twice[0]!r} would be a feature twice")
     return tuple((name, possible[name]) for name in chosen) + tuple((text, text) for text in additional)

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +35,7 @@ def whole(path: str | Path) -> Iterator[Path]:
     try:
         yield draft
         _write(beside(path), checksum(draft))
-        os.replace(draft, path)
+        draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -44,7 +43,7 @@ def whole(path: str | Path) -> Iterator[Path]:
 def _write(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
     draft.write_text(text)
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -57,11 +57,14 @@ def _neighbours(seen, days, target, start, stop, before, after):  # type: ignore
 
 
 @numba.njit(nogil=True, cache=True)
-def _weights(days, target, count, before, after, weight):  # type: ignore[no-untyped-def]
-    """Share of the later neighbour in the value at `target`."""
+def _times(days, target, count, before, after, elapsed, span):  # type: ignore[no-untyped-def]
+    """Days from the earlier neighbour to `target`, and to the later one; 0 of 1 where they are one."""
     for i in range(count):
-        span = days[after[i]] - days[before[i]] if before[i] >= 0 else 0
-        weight[i] = (target - days[before[i]]) / span if span > 0 else 0.0
+        elapsed[i] = 0.0
+        span[i] = 1.0
+        if before[i] >= 0 and after[i] != before[i]:
+            elapsed[i] = target - days[before[i]]
+            span[i] = days[after[i]] - days[before[i]]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -69,16 +72,18 @@ def _fill(values, seen, days, targets, rounded, filled):  # type: ignore[no-unty
     bands, pixels = values.shape[1], values.shape[2]
     before = np.empty(BLOCK, np.int32)
     after = np.empty(BLOCK, np.int32)
-    weight = np.empty(BLOCK, np.float64)
+    elapsed = np.empty(BLOCK, np.float64)
+    span = np.empty(BLOCK, np.float64)
     for start in range(0, pixels, BLOCK):
         stop = min(start + BLOCK, pixels)
         for t in range(len(targets)):
             _neighbours(seen, days, targets[t], start, stop, before, after)
-            _weights(days, targets[t], stop - start, before, after, weight)
+            _times(days, targets[t], stop - start, before, after, elapsed, span)
             for b in range(bands):
                 for i in range(stop - start):
                     if before[i] >= 0:
                         first = float(values[before[i], b, start + i])
                         step = float(values[after[i], b, start + i]) - first
-                        value = first + step * weight[i]
+                        # Divided last: of integers, the product is exact, and so is a half that is rounded to even.
+                        value = first + step * elapsed[i] / span[i]
                         filled[t, b, start + i] = np.rint(value) if rounded else value

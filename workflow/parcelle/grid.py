@@ -1,5 +1,6 @@
 """The pixels of a raster on the ground: CRS, affine transform, shape."""
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -106,7 +107,8 @@ class Grid:
     def nest(self, fine: Self) -> int | None:
         """How many pixels of `fine` lie along a side of one of these, if these cover `fine` edge to edge.
 
-        The last row and column may reach beyond `fine` by less than one of these pixels. None if the grids do not nest.
+        The last row and column may reach beyond `fine` by less than one of these pixels. None if the grids do not
+        nest.
         """
         factor = round(self.resolution / fine.resolution)
         tolerance = fine.resolution * 1e-3
@@ -156,8 +158,12 @@ def mgrs_grid(tile: str) -> Grid:
     """
     import mgrs
 
+    name = tile.removeprefix("T")
     try:
-        zone, hemisphere, left, bottom = mgrs.MGRS().MGRSToUTM(tile.removeprefix("T") + "0000000000")
+        with warnings.catch_warnings():
+            # It warns of every square whose corner lies in the next band; those that do not exist are found below.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            zone, hemisphere, left, bottom = mgrs.MGRS().MGRSToUTM(name + "0000000000")
     except Exception as error:  # the library raises its own, untyped errors
         raise InputError(
             f"tile {tile!r} is not an MGRS 100 km square such as 31TCJ ({error}); set `grid: header`."
@@ -165,4 +171,17 @@ def mgrs_grid(tile: str) -> Grid:
     south = hemisphere == "S"
     left, top = round(left), round(bottom) + 100_000
     top = 10_000_000 - (10_000_000 - top) // 60 * 60 if south else -(-top // 60) * 60
-    return Grid(f"EPSG:{32700 + zone if south else 32600 + zone}", left // 60 * 60, top, 10, 10980, 10980)
+    grid = Grid(f"EPSG:{32700 + zone if south else 32600 + zone}", left // 60 * 60, top, 10, 10980, 10980)
+    if not _in_band(grid, name.lstrip("0123456789")[0].upper()):
+        raise InputError(
+            f"tile {tile!r} is not an MGRS 100 km square: there is none of that name between the latitudes of its band."
+        )
+    return grid
+
+
+def _in_band(grid: Grid, letter: str) -> bool:
+    """Whether a grid touches a latitude band; they are 8° high from 80°S on, the last one 12°."""
+    lower = -80 + 8 * "CDEFGHJKLMNPQRSTUVWX".index(letter)
+    upper = 84 if letter == "X" else lower + 8
+    _, south, _, north = grid.footprint_in("EPSG:4326").bounds
+    return south < upper and north > lower

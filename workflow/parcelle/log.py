@@ -18,7 +18,7 @@ def logged(job: Any) -> Iterator[None]:
         job: The `snakemake` object of a script; its first `log` file is written anew.
 
     """
-    with Path(job.log[0]).open("w", buffering=1) as stream, contextlib.redirect_stdout(stream):
+    with Path(job.log[0]).open("w", buffering=1, encoding="utf-8") as stream, contextlib.redirect_stdout(stream):
         logging.basicConfig(stream=stream, level="INFO", format="%(asctime)s %(name)s: %(message)s", force=True)
         try:
             yield
@@ -28,3 +28,5 @@ def logged(job: Any) -> Iterator[None]:
                 # The sentence is for the user; where in the code it was raised stands in the log.
                 sys.exit(f"{job.rule}: {error}")
             raise
+        finally:
+            logging.getLogger().handlers.clear()  # the stream is closed now

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -42,30 +43,32 @@ def read(source: Source, nomenclature: Nomenclature) -> gpd.GeoDataFrame:
     """
     path = source.path
     wanted = [source.field] + ([source.group] if source.group else [])
-    frame = vectors.read(path, wanted, source.layer)
-    if frame.empty:
+    found = vectors.read(path, wanted, source.layer)
+    if found.empty:
         raise InputError(f"{path} holds no polygon.")
-    frame = _without_repeats(vectors.mend(frame, path), source)
-    frame["code"] = _codes(frame, source, nomenclature)
-    frame["polygon"] = vectors.identity(frame.geometry)
+    found = vectors.mend(found, path)
+    # A frame of its own: the user's fields may have the names of ours.
+    frame = found[["fid", "geometry"]].assign(
+        polygon=vectors.identity(found.geometry),
+        code=_codes(found, source, nomenclature),
+        field=_groups(found, source),
+    )
+    frame = _without_repeats(frame, path)
     _refuse_overlaps(frame, path)
-    metric = frame.geometry if frame.crs.is_projected else frame.geometry.to_crs("EPSG:6933")
-    centroid = metric.centroid
-    frame["x"], frame["y"] = centroid.x, centroid.y
-    frame["field"] = _groups(frame, source)
-    return frame[[c for c in COLUMNS if c != "region"]]
+    centroid = (frame.geometry if _in_metres(frame.crs) else frame.geometry.to_crs("EPSG:6933")).centroid
+    return frame.assign(x=centroid.x, y=centroid.y)[[c for c in COLUMNS if c != "region"]]
 
 
-def _without_repeats(frame: gpd.GeoDataFrame, source: Source) -> gpd.GeoDataFrame:
+def _in_metres(crs: Any) -> bool:
+    return crs.is_projected and crs.axis_info[0].unit_conversion_factor == 1
+
+
+def _without_repeats(frame: gpd.GeoDataFrame, path: str) -> gpd.GeoDataFrame:
     """Keep one of several features with the same outline and the same class."""
-    shape = pd.Series(vectors.identity(frame.geometry), index=frame.index)
-    repeated = pd.DataFrame({"shape": shape, "class": frame[source.field].astype(str)}).duplicated()
+    repeated = frame.duplicated(["polygon", "code"])
     if repeated.any():
         log.warning(
-            "%s: %d repeated polygons left out: fid %s",
-            source.path,
-            repeated.sum(),
-            vectors.listed(frame.fid[repeated]),
+            "%s: %d repeated polygons left out: fid %s", path, repeated.sum(), vectors.listed(frame.fid[repeated])
         )
     return frame[~repeated].reset_index(drop=True)
 
@@ -89,14 +92,10 @@ def _codes(frame: gpd.GeoDataFrame, source: Source, nomenclature: Nomenclature) 
 def _groups(frame: gpd.GeoDataFrame, source: Source) -> pd.Series:
     if source.group is None:
         return pd.Series("", index=frame.index)
-    vectors.refuse(
-        frame[source.group].isna(),
-        frame,
-        source.path,
-        f"have no {source.group!r}",
-        "`split.field` must be filled in",
-    )
-    return frame[source.group].astype(str)
+    values = frame[source.group]
+    empty = values.isna() | (values.astype(str).str.strip() == "")
+    vectors.refuse(empty, frame, source.path, f"have no {source.group!r}", "`split.field` must be filled in")
+    return values.astype(str)
 
 
 def _refuse_overlaps(frame: gpd.GeoDataFrame, path: str) -> None:

@@ -8,7 +8,6 @@ import datetime
 import os
 import re
 import string
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -21,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from parcelle import refusals
 from parcelle.errors import ParcelleError, SettingsError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -184,7 +184,9 @@ class Sampling(Group):
     @model_validator(mode="before")
     @classmethod
     def _all(cls, value: Any) -> Any:
-        return {} if value is None or value == "all" else value
+        if isinstance(value, str) and value != "all":
+            raise ValueError("allowed: `all`, or a group of settings (per_polygon_max, per_class)")
+        return {} if value in (None, "all") else value
 
 
 class Forest(Group):
@@ -239,9 +241,11 @@ class Mosaic(Group):
             import pyproj
 
             try:
-                pyproj.CRS.from_user_input(self.crs)
+                crs = pyproj.CRS.from_user_input(self.crs)
             except pyproj.exceptions.CRSError:
                 raise ValueError(f"crs: found {self.crs!r}; allowed: a CRS such as EPSG:3035") from None
+            if crs.is_geographic and self.resolution is None:
+                raise ValueError(f"resolution: this setting is required, in degrees, by {self.crs}")
         return self
 
 
@@ -295,101 +299,6 @@ class Settings(Group):
         return self
 
 
-# What is allowed, by the type of pydantic's error and with its context.
-_ALLOWED = {
-    "bool_type": "true or false",
-    "date_type": "a date such as 2018-03-31",
-    "dict_type": "a group of settings",
-    "finite_number": "a finite number",
-    "float_type": "a number",
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "{ge} or more",
-    "int_type": "a whole number",
-    "less_than": "less than {lt}",
-    "less_than_equal": "{le} or less",
-    "list_type": "a list such as [a, b]",
-    "literal_error": "{expected}",
-    "string_pattern_mismatch": "letters, digits, _ and -, the first a letter or digit",
-    "string_too_short": "some text",
-    "string_type": "text, in quotes if it looks like a number",
-    "too_long": "{max_length} values",
-    "too_short": "at least {min_length}",
-    "tuple_type": "two numbers such as [0, 0]",
-}
-
-
-def allowed_at(place: Sequence[Any]) -> str:
-    """Names that the group of settings around a place knows, for the message about one that it does not."""
-    return ", ".join(_group_at(place[:-1]).model_fields)
-
-
-def _group_at(place: Sequence[Any]) -> type[Group]:
-    """Group of settings at a place of the YAML."""
-    group: type[Group] = Settings
-    for part in place:
-        field = group.model_fields.get(str(part))
-        group = next(iter(_groups(field.annotation)), group) if field else group
-    return group
-
-
-def _groups(annotation: Any) -> list[type[Group]]:
-    """Find the groups of settings inside a type such as ``dict[str, Sensor]`` or ``Regions | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, Group):
-        return [annotation]
-    return [g for inner in getattr(annotation, "__args__", ()) for g in _groups(inner)]
-
-
-def _place(error: Any, config: Any) -> tuple:
-    """Path of an error in the YAML: without pydantic's names for the members of a union, which stand nowhere in it."""
-    place: list[Any] = []
-    missing = error["type"] == "missing"
-    for part in error["loc"]:
-        if isinstance(config, dict) and (part in config or missing):
-            config = config.get(part)
-        elif isinstance(config, list) and isinstance(part, int):
-            config = config[part] if part < len(config) else None
-        else:
-            continue
-        place.append(part)
-    return tuple(place)
-
-
-def _allowed(error: Any, place: tuple) -> str:
-    if error["type"] in ("model_type", "model_attributes_type"):
-        return f"a group of settings ({', '.join(_group_at(place).model_fields)})"
-    allowed = _ALLOWED.get(error["type"])
-    return allowed.format(**error.get("ctx", {})) if allowed else error["msg"]
-
-
-def _sentence(errors: Sequence[Any], place: tuple) -> str:
-    """One line about the errors of one place (a union gives several): path, what was found, what is allowed."""
-    error, path = errors[0], ".".join(map(str, place)) or "settings"
-    if error["type"] == "extra_forbidden":
-        return f"{path}: unknown setting; allowed here: {allowed_at(place)}"
-    if error["type"] == "missing":
-        return f"{path}: this setting is required"
-    if error["type"] == "value_error":
-        return _of_validator(error, place, path)
-    return f"{path}: found {_found(error['input'])}; allowed: {' or '.join(_allowed(e, place) for e in errors)}"
-
-
-def _found(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    return str(value) if isinstance(value, datetime.date) else repr(value)
-
-
-def _of_validator(error: Any, place: tuple, path: str) -> str:
-    """One line about what a validator says: of one value, or of a group, then after the name of the setting."""
-    message = error["msg"].removeprefix("Value error, ")
-    if not isinstance(error["input"], dict):
-        return f"{path}: found {_found(error['input'])}; {message}"
-    name = re.match(r"\w+(?=[.:,])", message)
-    if name and name[0] in _group_at(place).model_fields:
-        return f"{path}.{message}" if place else message
-    return f"{path}: {message}"
-
-
 def read(config: dict) -> Settings:
     """Check the content of a settings file.
 
@@ -399,14 +308,6 @@ def read(config: dict) -> Settings:
     """
     try:
         return Settings.model_validate(config)
-    except ValidationError as errors:
-        raise SettingsError("Wrong settings:\n  " + "\n  ".join(_lines(errors, config))) from None
-
-
-def _lines(errors: ValidationError, config: Any) -> list[str]:
-    """One line per place; none about a whole where one of its parts is wrong."""
-    of_place: dict[tuple, list[Any]] = {}
-    for error in errors.errors():
-        of_place.setdefault(_place(error, config), []).append(error)
-    inner = {place[:i] for place in of_place for i in range(len(place))}
-    return [_sentence(found, place) for place, found in of_place.items() if place not in inner]
+    except ValidationError as error:
+        lines = refusals.sentences(error, config, Settings)
+        raise SettingsError("Wrong settings:\n  " + "\n  ".join(lines)) from None

@@ -20,38 +20,49 @@ def read(path: str, fields: list[str], layer: str | None = None) -> gpd.GeoDataF
     """Read some fields and the geometry of a vector file; `fid` is the feature's number in it.
 
     Raises:
-        InputError: The file cannot be read, has no CRS, or lacks a field.
+        InputError: The file cannot be read, has several layers and none is named, has no CRS, or lacks a field.
 
     """
     try:
-        if Path(path).suffix.lower() in {".parquet", ".geoparquet"}:
-            frame = gpd.read_parquet(path)
-        else:
-            frame = gpd.read_file(path, layer=layer, fid_as_index=True)
+        frame = _open(path, layer)
     except (OSError, ValueError, pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise InputError(f"{path} cannot be read as polygons: {error}") from None
     if not isinstance(frame, gpd.GeoDataFrame):
         raise InputError(f"{path} has no geometry.")
-    if missing := [f for f in fields if f not in frame.columns]:
-        there = ", ".join(c for c in frame.columns if c != frame.geometry.name)
-        raise InputError(f"{path} has no field {missing[0]!r}; its fields are {there}.")
+    there = [c for c in frame.columns if c != frame.geometry.name]
+    if missing := [f for f in fields if f not in there]:
+        raise InputError(f"{path} has no field {missing[0]!r}; its fields are {', '.join(there)}.")
     if frame.crs is None:
         raise InputError(f"{path} has no CRS. Write one into it, e.g. with ogr2ogr -a_srs.")
     if frame.geometry.name != "geometry":
         frame = frame.rename_geometry("geometry")
-    return frame[[*dict.fromkeys(fields), "geometry"]].rename_axis("fid").reset_index()
+    frame = frame[[*dict.fromkeys(fields), "geometry"]]
+    return frame if "fid" in frame else frame.rename_axis("fid").reset_index()
+
+
+def _open(path: str, layer: str | None) -> gpd.GeoDataFrame:
+    if Path(path).suffix.lower() in {".parquet", ".geoparquet"}:
+        if layer is not None:
+            raise InputError(f"{path} is GeoParquet, which has no layers: remove `layer`.")
+        return gpd.read_parquet(path)
+    with_geometry = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
+    if layer is None and len(with_geometry) > 1:
+        raise InputError(
+            f"{path} has the layers {listed(with_geometry)}: say which with `layer`, or save it in a file of its own."
+        )
+    return gpd.read_file(path, layer=layer or next(iter(with_geometry), None), fid_as_index=True)
 
 
 def mend(frame: gpd.GeoDataFrame, path: str) -> gpd.GeoDataFrame:
-    """Make invalid polygons valid, drop repeated ones; count both in the log.
+    """Make invalid polygons valid, and count them in the log.
 
     Raises:
         InputError: Some features are not polygons, are empty, or have no area once they are made valid.
 
     """
     kinds = frame.geometry.geom_type
-    refuse(~kinds.isin(["Polygon", "MultiPolygon"]), frame, path, "are not polygons", "remove them")
     refuse(frame.geometry.is_empty | frame.geometry.isna(), frame, path, "are empty", "remove them")
+    refuse(~kinds.isin(["Polygon", "MultiPolygon"]), frame, path, "are not polygons", "remove them")
     broken = ~frame.geometry.is_valid
     if broken.any():
         log.warning("%s: %d invalid polygons made valid: fid %s", path, broken.sum(), listed(frame.fid[broken]))
@@ -78,11 +89,12 @@ def listed(values: Any, most: int = 10) -> str:
 def identity(geometry: Any) -> list[str]:
     """Name of each polygon: the hash of its geometry in its own CRS, so that it does not depend on the others.
 
-    Coordinates are rounded to 1e-7 units and rings start at their smallest vertex, so that a file saved again by
+    Coordinates are rounded to 1e-7 units, then rings start at their smallest vertex, so that a file saved again by
     another program keeps its names.
     """
-    normal = shapely.normalize(np.asarray(geometry))
-    return [_digest(np.round(shapely.get_coordinates(g), 7).tobytes()) for g in normal]
+    # Adding 0 makes −0 a 0, which are not the same bytes.
+    rounded = shapely.transform(np.asarray(geometry), lambda vertices: np.round(vertices, 7) + 0)
+    return [_digest(shapely.get_coordinates(g).tobytes()) for g in shapely.normalize(rounded)]
 
 
 def _digest(content: bytes) -> str:

@@ -121,15 +121,16 @@ def table(folder: str | Path, results: str | Path) -> str:
     tiles, seeds = tile_accuracies(folder, results), sample_accuracies(folder, results)
     truth = {seed: (s.truth, s.total) for seed, s in seeds.items()}
     labels = {seed: (s.labels, s.total) for seed, s in seeds.items()}
-    lines = [_line(f"map of {tile} against the truth", count) for tile, count in tiles.items()]
-    lines.append(_line("maps of all tiles against the truth", pooled(tiles)))
-    lines += [_line(f"validation samples of seed {seed} against the truth", count) for seed, count in truth.items()]
-    lines.append(_line("validation samples of all seeds against the truth", pooled(truth)))
-    lines.append(_line("validation samples of all seeds against the labels", pooled(labels)))
+    lines = [line(f"map of {tile} against the truth", count) for tile, count in tiles.items()]
+    lines.append(line("maps of all tiles against the truth", pooled(tiles)))
+    lines += [line(f"validation samples of seed {seed} against the truth", count) for seed, count in truth.items()]
+    lines.append(line("validation samples of all seeds against the truth", pooled(truth)))
+    lines.append(line("validation samples of all seeds against the labels", pooled(labels)))
     return "\n".join(lines)
 
 
-def _line(name: str, count: Count) -> str:
+def line(name: str, count: Count) -> str:
+    """Write one count as a line of the table."""
     correct, total = count
     share = f"{correct / total:.4f}" if total else "undefined"
     return f"{name:<52}{share:>10}{total:>10}"

@@ -5,6 +5,7 @@ but what it shows and the version of matplotlib.
 """
 
 import datetime
+import functools
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,13 +47,13 @@ class Picture:
 def _drawn(draw: Callable[_P, Figure]) -> Callable[_P, Picture]:
     """Draw with matplotlib's own style, whatever the user's is, and encode without date and version."""
 
+    @functools.wraps(draw)
     def encoded(*args: _P.args, **kwargs: _P.kwargs) -> Picture:
         with matplotlib.style.context("default"):
             figure, stream = draw(*args, **kwargs), io.BytesIO()
             figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
         return Picture(stream.getvalue(), round(figure.get_figwidth() * PAGE_DPI))
 
-    encoded.__doc__ = draw.__doc__
     return encoded
 
 

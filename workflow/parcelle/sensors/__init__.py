@@ -16,6 +16,7 @@ FORMATS = {
     "sentinel2-theia-l2a": "parcelle.sensors.theia:Sentinel2L2A",
     "stac": "parcelle.sensors.stac:Stac",
 }
+CONTRACT = ("bands", "optical", "products", "find")
 
 
 def find(name: str) -> type[Format]:
@@ -32,9 +33,12 @@ def find(name: str) -> type[Format]:
     if not colon:
         raise SettingsError(f"no format {name!r}; choose from {', '.join(FORMATS)}, or 'module:Class'")
     try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        kind = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # the last two: '.a:B', ':B'
         raise SettingsError(f"format {name!r} cannot be imported: {error}") from None
+    if not isinstance(kind, type):
+        raise SettingsError(f"format {name!r} is not a class")
+    return kind
 
 
 def of(settings: "Sensor") -> Format:
@@ -43,4 +47,7 @@ def of(settings: "Sensor") -> Format:
     takes_collection = "collection" in inspect.signature(kind).parameters
     if settings.collection is not None and not takes_collection:
         raise SettingsError(f"format {settings.format!r} has no collections: remove `collection`")
-    return kind(settings.collection) if takes_collection else kind()
+    format = kind(settings.collection) if takes_collection else kind()  # type: ignore[call-arg]
+    if missing := [name for name in CONTRACT if not hasattr(format, name)]:
+        raise SettingsError(f"format {settings.format!r} is not a sensor: it has no {', '.join(missing)}")
+    return format
