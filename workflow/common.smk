@@ -44,9 +44,12 @@ def products_of(wildcards):
     return inventory.products(SETTINGS.sensors, wildcards.tile)
 
 
-def fingerprint_of(wildcards, input):
-    """Digest names, sizes and times of a tile's images."""
-    return inventory.fingerprint(input.products)
+def fingerprint_of(wildcards):
+    """Digest names, sizes and times of a tile's images.
+
+    It does not take the rule's `input`: Snakemake compares no parameter that follows from that.
+    """
+    return inventory.fingerprint(products_of(wildcards))
 
 
 def references_of(wildcards):

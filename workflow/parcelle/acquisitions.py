@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from parcelle import files
@@ -78,7 +79,8 @@ def _item(acquisition: Acquisition, grid: Grid, outline: Any) -> dict[str, Any]:
 
 
 def _asset(name: str, asset: Asset) -> dict[str, Any]:
-    nodata = {} if asset.nodata is None else {"nodata": "nan" if asset.nodata != asset.nodata else asset.nodata}
+    # JSON has no NaN and no infinity; STAC writes them as text.
+    nodata = {} if asset.nodata is None else {"nodata": asset.nodata if isfinite(asset.nodata) else str(asset.nodata)}
     band = {"name": name, **nodata, "raster:scale": asset.scale, "raster:offset": asset.offset}
     return {"href": asset.path, "roles": ["data"], "bands": [band], "parcelle:band": asset.band}
 

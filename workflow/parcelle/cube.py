@@ -69,7 +69,7 @@ def read(inventory: Inventory, recipes: Sequence[Recipe], window: Window, min_va
         clear.append(one.valid.sum(axis=(1, 2), dtype=np.int64))
         counts.append(one.valid.sum(axis=0, dtype=np.uint16))
     optical = [c for c, r in zip(counts, recipes, strict=True) if r.optical]
-    validity = np.sum(optical or counts, axis=0, dtype=np.uint16)
+    validity = np.asarray(np.sum(optical or counts, axis=0, dtype=np.uint16))
     return Cube(tuple(recipes), tuple(filled), validity, np.min(counts, axis=0) >= min_valid, tuple(clear))
 
 

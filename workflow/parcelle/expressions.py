@@ -66,24 +66,26 @@ def parse(text: str, bands: tuple[str, ...]) -> Expression:
     _check(tree, text)
     expression = Expression(text, tree)
     if unknown := [name for name in expression.bands if name not in bands]:
-        raise SettingsError(f"{text!r} uses {unknown[0]!r}, which is not a band in use; bands are {', '.join(bands)}")
+        raise SettingsError(
+            f"{_shown(text)} uses {unknown[0]!r}, which is not a band in use; bands are {', '.join(bands)}"
+        )
     if not expression.bands:
-        raise SettingsError(f"{text!r} uses no band; bands are {', '.join(bands)}")
+        raise SettingsError(f"{_shown(text)} uses no band; bands are {', '.join(bands)}")
     _check_constants(tree, text)
     return expression
 
 
 def _tree(text: str) -> ast.expr:
     if len(text) > LONGEST:
-        raise SettingsError(f"{text[:40]!r} … has {len(text)} characters; an expression has at most {LONGEST}")
+        raise SettingsError(f"{_shown(text)} has {len(text)} characters; an expression has at most {LONGEST}")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError):
-        raise SettingsError(f"{text!r} is not an expression such as (b8-b4)/(b8+b4)") from None
+        raise SettingsError(f"{_shown(text)} is not an expression such as (b8-b4)/(b8+b4)") from None
     except (RecursionError, MemoryError):
-        raise SettingsError(f"{text[:40]!r} … is nested too deeply") from None
+        raise SettingsError(f"{_shown(text)} is nested too deeply") from None
     if _depth(tree) > DEEPEST:
-        raise SettingsError(f"{text[:40]!r} … is nested too deeply: more than {DEEPEST} operations in each other")
+        raise SettingsError(f"{_shown(text)} is nested too deeply: more than {DEEPEST} operations in each other")
     return tree
 
 
@@ -99,7 +101,8 @@ def _check_constants(tree: ast.AST, text: str) -> None:
     for node in ast.walk(tree):
         constant = isinstance(node, ast.Constant | ast.BinOp | ast.UnaryOp | ast.Call) and not _names(node)
         if constant and not _fits(node):
-            raise SettingsError(f"{text!r}: {_source(node, text)!r} is undefined, or too large or small for a float32")
+            found = _shown(_source(node, text))
+            raise SettingsError(f"{_shown(text)}: {found} is undefined, or too large or small for a float32")
 
 
 def _fits(node: ast.AST) -> bool:
@@ -119,8 +122,12 @@ def _names(tree: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in functions}
 
 
-def _source(node: ast.AST, text: str) -> str | None:
-    return ast.get_source_segment(text.strip(), node)
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= 100 else f"{text[:100]!r} …"
+
+
+def _source(node: ast.AST, text: str) -> str:
+    return ast.get_source_segment(text.strip(), node) or text
 
 
 def _check(node: ast.AST, text: str) -> None:
@@ -137,12 +144,12 @@ def _check(node: ast.AST, text: str) -> None:
             _check(operand, text)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
             if len(args) != FUNCTIONS[name][1]:
-                raise SettingsError(f"{text!r}: {name} takes {FUNCTIONS[name][1]} argument(s), not {len(args)}")
+                raise SettingsError(f"{_shown(text)}: {name} takes {FUNCTIONS[name][1]} argument(s), not {len(args)}")
             for argument in args:
                 _check(argument, text)
         case _:
             raise SettingsError(
-                f"{text!r}: {_source(node, text)!r} is not allowed; use numbers, band names, + - * / **, "
+                f"{_shown(text)}: {_shown(_source(node, text))} is not allowed; use numbers, band names, + - * / **, "
                 f"and {', '.join(FUNCTIONS)}"
             )
 

@@ -125,7 +125,8 @@ class Grid:
 
     def __str__(self) -> str:
         """For messages."""
-        return f"{self.crs} ({self.left:.10g}, {self.top:.10g}), {self.width} × {self.height} pixels of {self.resolution:g}"
+        corner = f"({self.left:.10g}, {self.top:.10g})"
+        return f"{self.crs} {corner}, {self.width} × {self.height} pixels of {self.resolution:g}"
 
 
 def _text(crs: Any) -> str:

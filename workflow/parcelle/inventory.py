@@ -47,7 +47,7 @@ def fingerprint(paths: Sequence[str]) -> str:
     One that changes means that some image was replaced; images are not read.
     """
     digest = hashlib.sha256()
-    for folder in sorted({p if os.path.isdir(p) else os.path.dirname(p) for p in paths}):
+    for folder in sorted({p if os.path.isdir(p) else os.path.dirname(p) or "." for p in paths}):
         for name, size, time in _scan(folder):
             digest.update(f"{name}\0{size}\0{time}\n".encode())
     return digest.hexdigest()[:16]
@@ -59,8 +59,12 @@ def _scan(folder: str) -> Iterator[tuple[str, int, int]]:
             if entry.is_dir():
                 yield from _scan(entry.path)
             else:
-                status = entry.stat()
-                yield entry.path, status.st_size, status.st_mtime_ns
+                try:
+                    status = entry.stat()
+                except OSError:  # a link to nothing: the inventory will name it
+                    yield entry.path, -1, 0
+                else:
+                    yield entry.path, status.st_size, status.st_mtime_ns
 
 
 def tile_grid(settings: Mapping[str, Sensor], tile: str, source: str) -> Grid:
@@ -138,9 +142,10 @@ def take(
         found += good
         problems += wrong + bad
         if not good and not (problems and on_bad == "fail"):
+            others = len(acquisitions) - len(inside)
             raise InputError(
-                f"tile {tile} has no usable acquisition of {name} from {first} to {last} "
-                f"({len(acquisitions)} at other dates, {len(wrong + bad)} unusable): {_where({name: sensor}, tile)}."
+                f"tile {tile} has no usable acquisition of {name} from {first} to {last} ({others} at other dates, "
+                f"{len(wrong + bad)} unusable): {_where({name: sensor}, tile)}.{_examples(wrong + bad)}"
             )
     if problems and on_bad == "fail":
         raise InputError(_refusal(tile, problems))
@@ -151,6 +156,10 @@ def take(
 
 def _with(acquisition: Acquisition, bands: Sequence[str]) -> Acquisition:
     return replace(acquisition, assets={b: acquisition.assets[b] for b in bands})
+
+
+def _examples(problems: list[Problem]) -> str:
+    return "".join(f"\n  {problem}" for problem in problems[:3])
 
 
 def _refusal(tile: str, problems: list[Problem]) -> str:
@@ -181,8 +190,9 @@ def _checked(acquisitions: list[Acquisition], grid: Grid) -> tuple[list[Acquisit
 
 def _fault(acquisition: Acquisition, grid: Grid) -> str | None:
     """Say what is wrong with the files of an acquisition, if anything."""
+    every: tuple[Asset | Mask, ...] = (*acquisition.assets.values(), *acquisition.masks)
     parts: dict[str, list[Asset | Mask]] = {}
-    for part in (*acquisition.assets.values(), *acquisition.masks):
+    for part in every:
         parts.setdefault(part.path, []).append(part)
     for path, of_file in parts.items():
         try:
@@ -218,7 +228,8 @@ def _truncation(image: rasterio.DatasetReader) -> str | None:
                 offset = image.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=plane)
                 length = image.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=plane)
                 if offset and int(offset) + int(length) > size:
-                    return f"is truncated: its block ({row}, {column}) ends at byte {int(offset) + int(length)}, the file at {size}"
+                    end = int(offset) + int(length)
+                    return f"is truncated: its block ({row}, {column}) ends at byte {end}, the file at {size}"
     return None
 
 

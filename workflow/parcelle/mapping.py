@@ -15,6 +15,7 @@ from parcelle import cube, files, rasters
 from parcelle.acquisitions import Inventory
 from parcelle.areas import Areas
 from parcelle.cube import Cube
+from parcelle.errors import InputError
 from parcelle.features import Recipe
 from parcelle.series import dates_of
 from parcelle.training import Model
@@ -143,10 +144,11 @@ def map_tile(
         Pixels by (region, class, own), and clear pixels of each date by sensor.
 
     Raises:
-        InputError: An image cannot be read.
+        InputError: An image cannot be read; or a model knows a class that the nomenclature does not.
 
     """
     grid = inventory.grid
+    _refuse_unknown_classes(models, options)
     by_place = [list(models[name]) for name in areas.regions]
     names = [*areas.regions, ""]
 
@@ -169,6 +171,16 @@ def map_tile(
             counts += mapped.counts
             clear = [total + part for total, part in zip(clear, mapped.clear, strict=True)]
     return counts, {r.sensor: total for r, total in zip(recipes, clear, strict=True)}
+
+
+def _refuse_unknown_classes(models: Mapping[str, Sequence[Model]], options: Options) -> None:
+    for region, of_region in models.items():
+        for model in of_region:
+            if unknown := sorted({int(c) for c in model.classifier.classes} - set(options.codes)):
+                raise InputError(
+                    f"the model of region {region!r} was trained on class {unknown[0]}, which is not in the "
+                    "nomenclature: add it there, or train again."
+                )
 
 
 def _open(

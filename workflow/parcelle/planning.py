@@ -101,7 +101,7 @@ def read_regions(path: str | None, field: str | None) -> gpd.GeoDataFrame:
 
 
 def regions_in(regions: gpd.GeoDataFrame, grid: Grid, whole: bool) -> gpd.GeoDataFrame:
-    """Regions that touch a tile, cut to its outline, in its CRS.
+    """Regions that reach a pixel centre of a tile, cut to its outline, in its CRS.
 
     Args:
         regions: From `read_regions`.
@@ -112,18 +112,20 @@ def regions_in(regions: gpd.GeoDataFrame, grid: Grid, whole: bool) -> gpd.GeoDat
     outline = grid.footprint()
     if whole:
         return gpd.GeoDataFrame({"name": [WHOLE]}, geometry=[outline], crs=grid.crs)
-    near = regions[regions.intersects(grid.footprint_in(regions.crs).buffer(_pixel_in(regions.crs, grid)))]
-    geometry = reproject(shapely.segmentize(near.geometry.to_numpy(), _step(regions.crs)), regions.crs, grid.crs)
-    cut = gpd.GeoDataFrame(
-        {"name": near.name.to_numpy()},
-        geometry=shapely.intersection(shapely.make_valid(geometry), outline.buffer(grid.resolution)),
-        crs=grid.crs,
-    )
-    return cut[cut.area > 0].sort_values("name", ignore_index=True)
+    around = grid.footprint_in(regions.crs).buffer(_pixel_in(regions.crs, grid))
+    near = regions[regions.intersects(around)]
+    # Cut before it is brought to the tile's CRS: a region may reach beyond where that is defined.
+    part = shapely.segmentize(shapely.intersection(near.geometry.to_numpy(), around), _step(regions.crs))
+    local = shapely.make_valid(reproject(part, regions.crs, grid.crs))
+    cut = gpd.GeoDataFrame({"name": near.name.to_numpy()}, geometry=shapely.intersection(local, outline), crs=grid.crs)
+    # One that reaches in by less than half a pixel holds no centre; it would need polygons and a model for nothing.
+    x, y = grid.centres(grid.whole)
+    reaches = (cut.area > 0) & cut.intersects(shapely.box(x[0], y[-1], x[-1], y[0]))
+    return cut[reaches].sort_values("name", ignore_index=True)
 
 
 def _pixel_in(crs: Any, grid: Grid) -> float:
-    """About two pixels, in units of another CRS: keeps what only touches the edge."""
+    """About two pixels, in units of another CRS: outlines brought to it are a little beside the tile's edge."""
     return 2 * grid.resolution * (1e-5 if crs.is_geographic else 1)
 
 

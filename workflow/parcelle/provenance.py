@@ -16,6 +16,8 @@ def digest(settings: Settings) -> str:
     content = settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
     for place in (*content["sensors"].values(), content["reference"], content["regions"] or {}):
         place.pop("path", None)
+    # The order of the sensors is that of the features, which decides what the trees draw.
+    content["sensors"] = list(content["sensors"].items())
     for name in ("products", "freeze"):
         content["map"].pop(name)
     if settings.map.model == "all":

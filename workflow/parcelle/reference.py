@@ -83,7 +83,7 @@ def _codes(frame: gpd.GeoDataFrame, source: Source, nomenclature: Nomenclature) 
     if codes.isna().any():
         wrong = values[codes.isna()]
         raise InputError(
-            f"{source.path}: class {vectors.listed(map(repr, wrong.unique()))} of field {source.field!r} is not in the "
+            f"{source.path}: class {vectors.listed(map(repr, wrong.unique().tolist()))} of field {source.field!r} is not in the "
             f"nomenclature (fid {vectors.listed(frame.fid[codes.isna()])}): add it there or remove the polygons."
         )
     return codes.to_numpy(np.int32)
@@ -115,8 +115,8 @@ def _refuse_overlaps(frame: gpd.GeoDataFrame, path: str) -> None:
     if (wrong := (share > 0.01) & different).any():
         pairs_of = [f"{frame.fid[i]} and {frame.fid[j]}" for i, j in zip(left[wrong], right[wrong], strict=True)]
         raise InputError(
-            f"{path}: polygons of different classes overlap (fid {vectors.listed(pairs_of)}): their class is not clear. "
-            "Cut or remove them."
+            f"{path}: polygons of different classes overlap (fid {vectors.listed(pairs_of)}): their class is not "
+            "clear. Cut or remove them."
         )
 
 
@@ -170,7 +170,7 @@ def check_coverage(
     everything = pd.concat([f[["polygon", "code", "region"]] for f in of_tiles.values()], ignore_index=True)
     if everything.empty:
         raise InputError(
-            f"none of the {len(polygons)} polygons of {path} lies on a tile ({', '.join(list(of_tiles)[:5])} …): "
+            f"none of the {len(polygons)} polygons of {path} lies on a tile ({vectors.listed(of_tiles)}): "
             "is the CRS of the file right, and are these the tiles you mean?"
         )
     outside = len(polygons) - everything.polygon.nunique()

@@ -4,6 +4,7 @@ import datetime
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import rasterio
@@ -84,8 +85,8 @@ def read(
 def _mean(several: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Mean of the valid values of one day, in the order of the acquisitions."""
     dtype = several[0][0].dtype
-    count = sum(ok.astype(np.int32) for _, ok in several)
-    total = sum(np.where(ok, values, 0).astype(np.float64) for values, ok in several)
+    count = reduce(np.add, (ok.astype(np.int32) for _, ok in several))
+    total = reduce(np.add, (np.where(ok, values, 0).astype(np.float64) for values, ok in several))
     mean = total / np.maximum(count, 1)
     return (np.rint(mean) if np.issubdtype(dtype, np.integer) else mean).astype(dtype), count > 0
 
@@ -144,7 +145,8 @@ def _read_mask(mask: Mask, grid: Grid, window: Window) -> np.ndarray:
         raise InputError(f"{mask.path} cannot be read ({error}); window {_place(window)}.") from None
     invalid = np.isin(flags, mask.invalid_values) if mask.invalid_values else np.zeros(flags.shape, bool)
     if mask.invalid_bits:
-        invalid |= (flags & mask.invalid_bits) != 0
+        # Bits that the type of the file does not have are set nowhere; Python's integer would be refused.
+        invalid |= (flags & np.array(mask.invalid_bits).astype(flags.dtype)) != 0
     rows = np.arange(window.row_off, window.row_off + window.height) // factor - part.row_off
     columns = np.arange(window.col_off, window.col_off + window.width) // factor - part.col_off
     return ~invalid[np.ix_(rows, columns)]
@@ -165,6 +167,7 @@ def _read_bands(
     good = np.all([_observed(band, asset.nodata) for band, asset in zip(raw, assets, strict=True)], axis=0)
     values = np.stack([_common_unit(band, asset, dtype) for band, asset in zip(raw, assets, strict=True)])
     if factor > 1:
+        good &= _storable(values, dtype).all(axis=0)
         origin = (part.row_off, part.col_off)
         rows = resample.taps(window.row_off, window.height, factor, size[0], resampling)
         columns = resample.taps(window.col_off, window.width, factor, size[1], resampling)
@@ -179,7 +182,7 @@ def _observed(raw: np.ndarray, nodata: float | None) -> np.ndarray:
 
 
 def _common_unit(raw: np.ndarray, asset: Asset, dtype: type) -> np.ndarray:
-    """Scale and offset applied, as float32; reflectance is × 10,000. What is not finite becomes 0 (and is not valid)."""
+    """Scale and offset applied, as float32; reflectance is × 10,000. What is not finite becomes 0 (not valid)."""
     unit = 10_000.0 if np.issubdtype(dtype, np.integer) else 1.0
     scale, offset = np.float32(asset.scale * unit), np.float32(asset.offset * unit)
     values = raw.astype(np.float32)
@@ -195,12 +198,20 @@ def _stored(values: np.ndarray, good: np.ndarray, dtype: type) -> tuple[np.ndarr
     if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype), good
     rounded = np.rint(values)
-    fits = np.abs(rounded) <= LARGEST
+    fits = _storable(rounded, dtype)
     if not fits.all():
         good = good & fits.all(axis=0)
         rounded = np.where(fits, rounded, 0)
     return rounded.astype(dtype), good
 
 
+def _storable(values: np.ndarray, dtype: type) -> np.ndarray:
+    """Where the common unit fits into the type of the series."""
+    if not np.issubdtype(dtype, np.integer):
+        return np.ones(values.shape, bool)
+    return np.abs(values) < LARGEST + 0.5
+
+
 def _place(window: Window) -> str:
-    return f"rows {window.row_off}–{window.row_off + window.height - 1}, columns {window.col_off}–{window.col_off + window.width - 1}"
+    last_row, last_column = window.row_off + window.height - 1, window.col_off + window.width - 1
+    return f"rows {window.row_off}–{last_row}, columns {window.col_off}–{last_column}"

@@ -192,7 +192,7 @@ class Sampling(Group):
 class Forest(Group):
     """Random forest."""
 
-    name: Literal["forest"] = "forest"
+    name: Literal["forest"] = Field("forest", description="Which classifier.")
     trees: int = Field(100, ge=1, description="Number of trees.")
     depth: int | None = Field(25, ge=1, description="Largest depth of a tree; no limit if empty.")
     min_samples: int = Field(5, ge=2, description="Samples a node needs to be split.")

@@ -48,14 +48,17 @@ def find(name: str) -> type[Classifier]:
     A name with a colon, as in ``package.module:Class``, is a classifier from elsewhere.
 
     Raises:
-        SettingsError: There is no such model.
+        SettingsError: There is no such model, or it cannot be imported.
 
     """
     place = MODELS.get(name, name)
     module, colon, attribute = place.partition(":")
     if not colon:
         raise SettingsError(f"no model {name!r}; choose from {', '.join(MODELS)}, or 'module:Class'")
-    return getattr(import_module(module), attribute)
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"model {name!r} cannot be imported: {error}") from None
 
 
 def build(settings: Mapping[str, Any]) -> Classifier:

@@ -1,6 +1,6 @@
 """What every sensor is made of: bands, files, masks, acquisitions."""
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -45,12 +45,12 @@ class Acquisition:
 
     id: str
     sensor: str
-    datetime: datetime.datetime
+    datetime: dt.datetime
     assets: dict[str, Asset]
     masks: tuple[Mask, ...] = ()
 
     @property
-    def date(self) -> datetime.date:
+    def date(self) -> dt.date:
         """Day (UTC)."""
         return self.datetime.date()
 

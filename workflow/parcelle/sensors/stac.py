@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from collections import ChainMap, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ class Collection:
     """What a catalogue does not say of a collection: the band names of Parcelle, and which pixels are valid.
 
     Attributes:
+        optical: Whether its dates count in the `validity` product.
         bands: Bands that Parcelle offers.
         names: Their names in the items (`eo:bands`, `bands`), in the same order.
         mask: Asset or band with the quality values, if any.
         invalid_values: Values of the mask that are not valid.
         invalid_bits: Bits of the mask, any of which makes a pixel invalid.
-        optional: Bands that are used only when the settings name them.
 
     """
 
@@ -97,26 +98,33 @@ class Stac:
                 continue
             try:
                 found.append(self._acquisition(pystac.Item.from_dict(feature), file, sensor))
-            except (ValueError, KeyError, TypeError, pystac.STACError) as error:
+            except ValueError as error:
                 problems.append(Problem(f"{file}, item {feature.get('id')}", str(error)))
+            except (AttributeError, KeyError, TypeError, pystac.STACError, pystac.STACTypeError) as error:
+                why = f"it is not a STAC item ({type(error).__name__}: {error})"
+                problems.append(Problem(f"{file}, item {feature.get('id')}", why))
         return found, problems
 
     def _acquisition(self, item: pystac.Item, file: Path, sensor: str) -> Acquisition:
+        if not isinstance(item.id, str):
+            raise ValueError("it has no id")
         if item.datetime is None:
             raise ValueError("it has no datetime")
         there = _bands_of(item, file)
         if missing := [n for n in self.table.names if n not in there]:
             raise ValueError(f"it has no band {', '.join(missing)}")
-        assets = {band.name: there[name] for band, name in zip(self.bands, self.table.names, strict=True)}
-        time = item.datetime.astimezone(datetime.UTC)
-        return Acquisition(item.id, sensor, time, assets, self._masks(there))
+        for name in self.table.names:
+            if len(there[name]) > 1:
+                raise ValueError(f"it has band {name} {len(there[name])} times")
+        assets = {band.name: there[name][0] for band, name in zip(self.bands, self.table.names, strict=True)}
+        return Acquisition(item.id, sensor, _utc(item.datetime), assets, self._masks(there))
 
-    def _masks(self, there: dict[str, Asset]) -> tuple[Mask, ...]:
+    def _masks(self, there: dict[str, list[Asset]]) -> tuple[Mask, ...]:
         if self.table.mask is None:
             return ()
-        if self.table.mask not in there:
-            raise ValueError(f"it has no mask {self.table.mask!r}")
-        asset = there[self.table.mask]
+        if len(there.get(self.table.mask, ())) != 1:
+            raise ValueError(f"it must have one mask {self.table.mask!r}")
+        asset = there[self.table.mask][0]
         return (Mask(asset.path, asset.band, self.table.invalid_values, self.table.invalid_bits),)
 
 
@@ -126,8 +134,10 @@ def _file(path: str, tile: str) -> Path:
 
 def _features(file: Path) -> list[dict[str, Any]]:
     try:
-        content = json.loads(file.read_text())
-        return content["features"]
+        features = json.loads(file.read_text(encoding="utf-8"))["features"]
+        if not (isinstance(features, list) and all(isinstance(f, dict) for f in features)):
+            raise TypeError
+        return features
     except OSError:
         raise InputError(
             f"{file} is missing: it should list the images of its tile as a STAC ItemCollection."
@@ -136,19 +146,27 @@ def _features(file: Path) -> list[dict[str, Any]]:
         raise InputError(f"{file} is not a STAC ItemCollection (JSON with `features`).") from None
 
 
-def _bands_of(item: pystac.Item, file: Path) -> dict[str, Asset]:
-    """Band name → asset, for all bands of all assets; an asset with one unnamed band goes by its key."""
-    there = {}
+def _utc(time: datetime.datetime) -> datetime.datetime:
+    """Time in UTC; one without a zone is in it, as STAC asks, whatever the zone of the machine."""
+    return time.replace(tzinfo=datetime.UTC) if time.tzinfo is None else time.astimezone(datetime.UTC)
+
+
+def _bands_of(item: pystac.Item, file: Path) -> dict[str, list[Asset]]:
+    """Band name → where it stands, for all bands of all assets; an asset with one unnamed band goes by its key."""
+    there: dict[str, list[Asset]] = defaultdict(list)
     for key, asset in item.assets.items():
-        fields = asset.extra_fields
-        named = fields.get("bands") or fields.get("eo:bands") or [{"name": key}]
-        values = fields.get("bands") or fields.get("raster:bands") or [{}] * len(named)
-        if len(values) != len(named):
-            raise ValueError(f"asset {key!r} names {len(named)} bands but describes {len(values)}")
         path = str(_resolve(asset.href, file))
-        for index, (name, value) in enumerate(zip(named, values, strict=True), start=1):
-            there[name.get("name", key)] = Asset(path, index, *_encoding({**fields, **value}))
+        for index, band in enumerate(_described(key, asset.extra_fields), start=1):
+            there[band.get("name", key)].append(Asset(path, index, *_encoding({**asset.extra_fields, **band})))
     return there
+
+
+def _described(key: str, fields: dict[str, Any]) -> list[dict[str, Any]]:
+    """Fields of each band of an asset; an item may hold `eo:bands`, `raster:bands` and `bands` at once."""
+    lists = [fields[name] for name in ("eo:bands", "raster:bands", "bands") if fields.get(name)]
+    if any(len(bands) != len(lists[0]) for bands in lists):
+        raise ValueError(f"asset {key!r} has lists of {' and '.join(str(len(bands)) for bands in lists)} bands")
+    return [dict(ChainMap(*reversed(same))) for same in zip(*lists, strict=True)] if lists else [{}]
 
 
 def _encoding(value: dict[str, Any]) -> tuple[float, float, float | None]:

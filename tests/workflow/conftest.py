@@ -1,0 +1,16 @@
+import country
+import pytest
+
+
+@pytest.fixture(scope="session")
+def mapped(tmp_path_factory):
+    """A tiny country, mapped; tests copy it before they change anything."""
+    folder = country.write(tmp_path_factory.mktemp("mapped"))
+    country.run(folder)
+    return folder
+
+
+@pytest.fixture
+def again(mapped, tmp_path):
+    """A copy of the mapped country, to change and to run again."""
+    return country.copy(mapped, tmp_path / "again")
