@@ -31,4 +31,4 @@ include: "workflow/rules/assessment.smk"
 rule all:
     default_target: True
     input:
-        TARGETS,
+        targets,

@@ -10,6 +10,7 @@ from pathlib import Path
 import geopandas as gpd
 import shapely
 import yaml
+
 from parcelle.demo import country
 
 ROOT = Path(__file__).parents[1]

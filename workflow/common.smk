@@ -23,8 +23,6 @@ PRODUCTS = SETTINGS.map.products
 MAP_SEEDS = ["all"] if SETTINGS.map.model == "all" else SETTINGS.map.model
 
 MAPS = collect("<results>/mosaic/{product}.tif", product=PRODUCTS)
-# With frozen models nothing is trained, so there is nothing to assess.
-TARGETS = MAPS if SETTINGS.map.freeze else [*MAPS, "<results>/report/index.html"]
 
 
 wildcard_constraints:
@@ -37,6 +35,27 @@ wildcard_constraints:
 def the_plan():
     """Read the plan; the jobs that follow from it are known once it is made."""
     return Plan.read(checkpoints.plan.get().output.plan)
+
+
+def targets(wildcards):
+    """List what a run makes, every step of it.
+
+    Steps between are named too: Snakemake forgets that a job had to run again because a setting changed, once the job
+    failed and its old output is gone, unless somebody asks for that output.
+    """
+    per_tile = ["acquisitions/{tile}.json", "areas/{tile}.parquet", "map/{tile}/counts.csv"]
+    if SETTINGS.map.freeze:  # nothing is trained, so there is nothing to assess
+        return [*collect([f"<results>/{path}" for path in per_tile], tile=TILES), *MAPS]
+    per_tile += ["reference/{tile}.parquet"]
+    regions = the_plan().all_regions()
+    return [
+        *collect([f"<results>/{path}" for path in per_tile], tile=TILES),
+        *collect("<results>/samples/{tile}.parquet", tile=the_plan().sampled_tiles()),
+        *collect("<results>/split/{region}/{seed}.parquet", region=regions, seed=SEEDS),
+        *collect("<results>/model/{region}/{seed}/model.json", region=regions, seed=[*SEEDS, *MAP_SEEDS]),
+        *MAPS,
+        "<results>/report/index.html",
+    ]
 
 
 def products_of(wildcards):

@@ -22,6 +22,12 @@ def test_grid_of_a_file_is_that_which_was_written(tmp_path):
     assert Grid.of_file(save(tmp_path / "a.tif", constant(1))) == TILE
 
 
+@pytest.mark.parametrize("resolution", [0.5, 1e-5])
+def test_pixels_may_be_small(tmp_path, resolution):
+    grid = Grid("EPSG:4326", 3, 44, resolution, TILE.height, TILE.width)
+    assert Grid.of_file(save(tmp_path / "a.tif", constant(1), grid)) == grid
+
+
 def test_a_crs_without_a_code_is_kept_as_wkt(tmp_path):
     path = save(tmp_path / "a.tif", constant(1), Grid(LAEA, 0, 0, 10, TILE.height, TILE.width))
     grid = Grid.of_file(path)
@@ -89,29 +95,30 @@ def test_reprojection_of_an_array_and_back():
     assert shapely.get_coordinates(back) == pytest.approx(shapely.get_coordinates(points), abs=1e-3)
 
 
-FINE = Grid("EPSG:32631", 0, 0, 10, 100, 60)
+X, Y = 500_000, 4_900_020
+FINE = Grid("EPSG:32631", X, Y, 10, 100, 60)
 
 
 @pytest.mark.parametrize(
     ("coarse", "factor"),
     [
         (FINE, 1),
-        (Grid("EPSG:32631", 0, 0, 20, 50, 30), 2),
-        (Grid(pyproj.CRS(32631).to_wkt(), 0, 0, 20, 50, 30), 2),
-        (Grid("EPSG:32631", 0.005, -0.005, 20, 50, 30), 2),
-        (Grid("EPSG:32631", 0, 0, 30, 34, 20), 3),  # the last row of 30 m reaches 20 m beyond
-        (Grid("EPSG:32631", 0, 0, 70, 15, 9), 7),
-        (Grid("EPSG:32631", 0, 0, 2000, 1, 1), 200),
-        (Grid("EPSG:32632", 0, 0, 20, 50, 30), None),
-        (Grid("EPSG:32631", 10, 0, 20, 50, 30), None),
-        (Grid("EPSG:32631", 0, 5, 20, 50, 30), None),
-        (Grid("EPSG:32631", 0, 0, 20, 49, 30), None),
-        (Grid("EPSG:32631", 0, 0, 20, 50, 31), None),
-        (Grid("EPSG:32631", 0, 0, 30, 33, 20), None),
-        (Grid("EPSG:32631", 0, 0, 15, 67, 40), None),
-        (Grid("EPSG:32631", 0, 0, 20.001, 50, 30), None),
-        (Grid("EPSG:32631", 0, 0, 5, 200, 120), None),
-        (Grid("EPSG:32631", 0, 0, 2, 500, 300), None),
+        (Grid("EPSG:32631", X, Y, 20, 50, 30), 2),
+        (Grid(pyproj.CRS(32631).to_wkt(), X, Y, 20, 50, 30), 2),
+        (Grid("EPSG:32631", X + 0.005, Y - 0.005, 20, 50, 30), 2),
+        (Grid("EPSG:32631", X, Y, 30, 34, 20), 3),  # the last row of 30 m reaches 20 m beyond
+        (Grid("EPSG:32631", X, Y, 70, 15, 9), 7),
+        (Grid("EPSG:32631", X, Y, 2000, 1, 1), 200),
+        (Grid("EPSG:32632", X, Y, 20, 50, 30), None),
+        (Grid("EPSG:32631", X + 10, Y, 20, 50, 30), None),
+        (Grid("EPSG:32631", X, Y + 5, 20, 50, 30), None),
+        (Grid("EPSG:32631", X, Y, 20, 49, 30), None),
+        (Grid("EPSG:32631", X, Y, 20, 50, 31), None),
+        (Grid("EPSG:32631", X, Y, 30, 33, 20), None),
+        (Grid("EPSG:32631", X, Y, 15, 67, 40), None),
+        (Grid("EPSG:32631", X, Y, 20.001, 50, 30), None),
+        (Grid("EPSG:32631", X, Y, 5, 200, 120), None),
+        (Grid("EPSG:32631", X, Y, 2, 500, 300), None),
     ],
 )
 def test_grids_nest_edge_to_edge_or_not(coarse, factor):
@@ -181,7 +188,22 @@ def test_a_square_that_straddles_two_bands_exists_and_warns_of_nothing():
 
 @pytest.mark.parametrize(
     "tile",
-    ["", "T", "31T", "31TII", "31TCZ", "99TCJ", "tile-1", "west", "31TCJ1", "31TCJ12", "31TCJ 0", "31-CJ", "ZAB", "AZN"],
+    [
+        "",
+        "T",
+        "31T",
+        "31TII",
+        "31TCZ",
+        "99TCJ",
+        "tile-1",
+        "west",
+        "31TCJ1",
+        "31TCJ12",
+        "31TCJ 0",
+        "31-CJ",
+        "ZAB",
+        "AZN",
+    ],
 )
 def test_names_that_are_no_tiles_are_refused(tile):
     with pytest.raises(InputError, match=r"is not an MGRS 100 km square .*set `grid: header`"):
@@ -189,7 +211,7 @@ def test_names_that_are_no_tiles_are_refused(tile):
 
 
 def test_a_square_outside_its_latitude_band_is_refused():
-    with pytest.raises(InputError, match="'31TAA' is not an MGRS 100 km square: .*latitudes of its band"):
+    with pytest.raises(InputError, match=r"'31TAA' is not an MGRS 100 km square: .*latitudes of its band"):
         mgrs_grid("31TAA")  # row A of zone 31 lies at 0, 18, 36 and 54° N; band T from 40 to 48° N
 
 

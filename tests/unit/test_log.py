@@ -1,6 +1,7 @@
 """What a job says, and where."""
 
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,8 +19,7 @@ def job(tmp_path):
 
 
 def text(job):
-    with open(job.log[0], encoding="utf-8") as stream:
-        return stream.read()
+    return Path(job.log[0]).read_text(encoding="utf-8")
 
 
 def test_messages_and_prints_go_to_the_log(job, capsys):

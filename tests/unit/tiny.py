@@ -82,7 +82,7 @@ def _optical(folder, grid, truth, day, random):
     name = f"S2_{day:%Y%m%d}"
     growth = 1 + 0.4 * np.sin(day.timetuple().tm_yday / 20)
     means = np.array([[MEANS[c][b] for c in sorted(MEANS)] for b in range(3)])[:, np.searchsorted(sorted(MEANS), truth)]
-    pixels = np.rint(means * growth + random.normal(0, 250, means.shape)).astype(np.int16)
+    pixels = np.rint(means * growth + random.normal(0, 700, means.shape)).astype(np.int16)
     coarse = Grid(grid.crs, grid.left, grid.top, 20, -(-grid.height // 2), -(-grid.width // 2))
     clear = np.kron(random.random((grid.height // 5 + 1, grid.width // 5 + 1)) > 0.33, np.ones((5, 5), bool))
     clear = clear[: grid.height, : grid.width].copy()
@@ -97,7 +97,7 @@ def _optical(folder, grid, truth, day, random):
 
 def _radar(folder, grid, truth, day, random):
     name = f"S1_{day:%Y%m%d}"
-    pixels = (-20 + truth + random.normal(0, 1, truth.shape)).astype(np.float32)
+    pixels = (-20 + truth + random.normal(0, 5, truth.shape)).astype(np.float32)
     pixels[:4] = np.nan
     path = image(folder / f"{name}.tif", grid, pixels)
     return Acquisition(name, "s1", day, {"vv": Asset(path)})

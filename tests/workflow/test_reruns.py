@@ -88,7 +88,7 @@ def test_one_more_seed(again):
 def test_one_colour(again):
     path = again / "country/nomenclature.csv"
     lines = path.read_text().splitlines()
-    code, name, colour, *rest = lines[1].split(",")
+    code, name, _, *rest = lines[1].split(",")
     path.write_text("\n".join([lines[0], ",".join([code, name, "#ff00ff", *rest]), *lines[2:]]) + "\n")
     assert country.run(again) == ["mosaic/class", "report"]
     with rasterio.open(again / "results/mosaic/class.tif") as mosaic:

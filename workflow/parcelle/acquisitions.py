@@ -66,10 +66,11 @@ def _item(acquisition: Acquisition, grid: Grid, outline: Any) -> dict[str, Any]:
         "stac_version": "1.1.0",
         "stac_extensions": [PROJECTION, RASTER],
         "id": acquisition.id,
-        "collection": acquisition.sensor,
         "geometry": {"type": "Polygon", "coordinates": [[list(p) for p in outline.exterior.coords]]},
         "bbox": list(outline.bounds),
         "properties": {
+            # Not `collection`: STAC allows it only beside a link to one.
+            "parcelle:sensor": acquisition.sensor,
             "datetime": acquisition.datetime.isoformat().replace("+00:00", "Z"),
             "proj:code": grid.crs if grid.crs.startswith("EPSG:") else None,
         },
@@ -103,8 +104,9 @@ def _acquisition(feature: dict[str, Any]) -> Acquisition:
         else:
             values = tuple(content["parcelle:invalid_values"])
             masks.append(Mask(content["href"], content["parcelle:band"], values, content["parcelle:invalid_bits"]))
-    time = datetime.datetime.fromisoformat(feature["properties"]["datetime"])
-    return Acquisition(feature["id"], feature["collection"], time, assets, tuple(masks))
+    properties = feature["properties"]
+    time = datetime.datetime.fromisoformat(properties["datetime"])
+    return Acquisition(feature["id"], properties["parcelle:sensor"], time, assets, tuple(masks))
 
 
 def _read_asset(content: dict[str, Any]) -> Asset:

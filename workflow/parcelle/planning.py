@@ -51,6 +51,10 @@ class Plan:
         """Regions that some tile touches, sorted."""
         return sorted({region for of_tile in self.regions.values() for region in of_tile})
 
+    def sampled_tiles(self) -> list[str]:
+        """Tiles that hold reference polygons, in the plan's order."""
+        return [tile for tile, regions in self.sampled.items() if regions]
+
     def tiles_of(self, region: str) -> list[str]:
         """Tiles that hold reference polygons of a region, in the plan's order."""
         return [tile for tile, regions in self.sampled.items() if region in regions]
@@ -59,14 +63,13 @@ class Plan:
 def own_areas(grids: dict[str, Grid]) -> dict[str, shapely.Geometry]:
     """Part of each tile that no earlier tile covers, in the tile's CRS."""
     outlines = {name: grid.footprint_in("EPSG:4326") for name, grid in grids.items()}
-    areas, earlier = {}, []
+    areas: dict[str, shapely.Geometry] = {}
     for name, grid in grids.items():
         area = grid.footprint()
-        for other in earlier:
+        for other in areas:
             if outlines[other].intersects(outlines[name]):
                 area = area.difference(grids[other].footprint_in(grid.crs))
         areas[name] = area
-        earlier.append(name)
     return areas
 
 

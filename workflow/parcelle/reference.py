@@ -81,9 +81,9 @@ def _codes(frame: gpd.GeoDataFrame, source: Source, nomenclature: Nomenclature) 
     code_of = {value: nomenclature.code(value) for value in values.unique()}
     codes = values.map(code_of)
     if codes.isna().any():
-        wrong = values[codes.isna()]
+        wrong = map(repr, values[codes.isna()].unique().tolist())
         raise InputError(
-            f"{source.path}: class {vectors.listed(map(repr, wrong.unique().tolist()))} of field {source.field!r} is not in the "
+            f"{source.path}: class {vectors.listed(wrong)} of field {source.field!r} is not in the "
             f"nomenclature (fid {vectors.listed(frame.fid[codes.isna()])}): add it there or remove the polygons."
         )
     return codes.to_numpy(np.int32)

@@ -169,7 +169,7 @@ def read(paths: Sequence[str], region: str) -> pd.DataFrame:
         StaleError: A file is not what was written.
 
     """
-    parts = []
+    parts: list[pd.DataFrame] = []
     for path in paths:
         table = pd.read_parquet(files.verify(path), filters=[("region", "==", region)])
         if parts:

@@ -21,6 +21,9 @@ GDAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": 64, "GDAL_
 
 LARGEST = 32767
 
+# What reading raises; the second where the file has no such band.
+UNREADABLE = (rasterio.errors.RasterioError, IndexError)
+
 
 @dataclass(frozen=True)
 class Series:
@@ -141,7 +144,7 @@ def _read_mask(mask: Mask, grid: Grid, window: Window) -> np.ndarray:
         with image:
             part = _coarse(window, factor, image.shape, 0)
             flags = image.read(mask.band, window=part)
-    except rasterio.errors.RasterioError as error:
+    except UNREADABLE as error:
         raise InputError(f"{mask.path} cannot be read ({error}); window {_place(window)}.") from None
     invalid = np.isin(flags, mask.invalid_values) if mask.invalid_values else np.zeros(flags.shape, bool)
     if mask.invalid_bits:
@@ -162,7 +165,7 @@ def _read_bands(
             size = image.shape
             part = _coarse(window, factor, size, resample.MARGIN[resampling] if factor > 1 else 0)
             raw = image.read([a.band for a in assets], window=part)
-    except rasterio.errors.RasterioError as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} cannot be read ({error}); window {_place(window)}.") from None
     good = np.all([_observed(band, asset.nodata) for band, asset in zip(raw, assets, strict=True)], axis=0)
     values = np.stack([_common_unit(band, asset, dtype) for band, asset in zip(raw, assets, strict=True)])

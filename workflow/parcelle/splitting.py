@@ -1,8 +1,9 @@
 """The learn/validation split: whole groups of polygons go to one side, by hashes."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import geopandas as gpd
 import numpy as np
@@ -70,7 +71,7 @@ def split(table: pd.DataFrame, options: Options, region: str, seed: int) -> pd.D
     of_class = {code: sorted(part.unique()) for code, part in table.groupby("code").group}
     side: dict[str, str] = {}
     for code in sorted(of_class, key=lambda c: (len(of_class[c]), c)):
-        side |= _sides(of_class[code], side, options.ratio, lambda g, c=code: number(seed, region, c, g))  # type: ignore[misc]
+        side |= _sides(of_class[code], side, options.ratio, partial(number, seed, region, code))
     result = table.assign(side=table.group.map(side))[["polygon", "code", "group", "side"]]
     _report_one_sided(result)
     return result
@@ -82,7 +83,7 @@ def _report_one_sided(table: pd.DataFrame) -> None:
             log.warning("class %s is on the %s side only: its groups cannot be divided", code, sides[0])
 
 
-def _sides(names: list[str], decided: dict[str, str], ratio: float, rank) -> dict[str, str]:  # type: ignore[no-untyped-def]
+def _sides(names: list[str], decided: dict[str, str], ratio: float, rank: Callable[[str], int]) -> dict[str, str]:
     """Sides of the groups of a class that are not decided yet."""
     wanted = min(max(int(ratio * len(names) + 0.5), 1), max(len(names) - 1, 1))
     learning = sum(decided.get(name) == LEARNING for name in names)

@@ -1,7 +1,7 @@
 """Random forest (Breiman 2001), trained by scikit-learn and kept as plain arrays."""
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
@@ -39,6 +39,7 @@ class Forest:
         """Write nodes and leaf frequencies of all trees, one after the other: no pickle, nothing to execute."""
         states = [tree.tree_.__getstate__() for tree in self._forest.estimators_]
         nodes = np.concatenate([s["nodes"] for s in states])
+        of_nodes: dict[str, Any] = {name: nodes[name] for name in nodes.dtype.names or ()}
         np.savez_compressed(
             folder / FILE,
             classes=self.classes,
@@ -46,7 +47,7 @@ class Forest:
             counts=[s["node_count"] for s in states],
             depths=[s["max_depth"] for s in states],
             values=np.concatenate([s["values"] for s in states]),
-            **{name: nodes[name] for name in nodes.dtype.names},
+            **of_nodes,
         )
         return [FILE]
 

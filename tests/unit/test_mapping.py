@@ -1,0 +1,340 @@
+"""A tile with two sensors, two regions, a strip outside both, and a part that an earlier tile covers."""
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import shapely
+from unit import tiny
+
+from parcelle import cube, features, mapping, reference, sampling, splitting, training
+from parcelle.areas import Areas
+from parcelle.errors import InputError
+from parcelle.mapping import Options
+from parcelle.training import Model
+from parcelle.windows import in_order
+
+GRID = tiny.GRID
+RECIPES = tiny.recipes(radar=True)
+NAMES = features.names(RECIPES)
+CODES = (12, 3, 5)
+PRODUCTS = ("class", "confidence", "validity", "probability")
+ALL = Options(CODES, PRODUCTS, 2)
+FOREST = {"name": "forest", "trees": 10, "depth": 6, "min_samples": 2, "features": "sqrt"}
+TAGS = {"PARCELLE_VERSION": "1.2.3", "PARCELLE_SETTINGS": "0123456789abcdef"}
+# A slanted border; the last 40 m are in no region; the first 150 m belong to an earlier tile.
+EAST = shapely.Polygon([(500_290, 5_000_000), (500_660, 5_000_000), (500_660, 4_999_500), (500_417, 4_999_500)])
+WEST = shapely.box(500_000, 4_999_500, 500_660, 5_000_000) - EAST
+AREAS = Areas({"east": EAST, "west": WEST}, shapely.box(500_150, 4_999_500, 500_700, 5_000_000))
+
+
+@dataclass(frozen=True)
+class World:
+    scene: tiny.Scene
+    models: dict
+    predictions: dict
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Models of each region and seed, trained as the workflow does it."""
+    folder = tmp_path_factory.mktemp("world")
+    scene = tiny.scene(folder, radar=True)
+    regions = gpd.GeoDataFrame({"name": ["east", "west"]}, geometry=[EAST, WEST], crs=GRID.crs)
+    pieces = reference.pieces(tiny.squares(scene.truth), GRID, AREAS.own, regions)
+    table = sampling.sample(scene.inventory, pieces, RECIPES, sampling.Options(2, None, 32, 1))
+    sampling.write(table, str(folder / "T1.parquet"))
+    reference.write(pieces, str(folder / "reference/T1.parquet"))
+    models, predictions = {}, {}
+    for region, seed in itertools.product(AREAS.regions, (0, 1)):
+        polygons = splitting.polygons([str(folder / "reference/T1.parquet")], region)
+        split = splitting.split(polygons, splitting.Options("polygon", None, 0.5), region, seed)
+        samples = sampling.read([str(folder / "T1.parquet")], region)
+        model, predicted = training.train(samples, split, region, str(seed), FOREST, None, 1)
+        path = str(folder / f"model/{region}/{seed}/model.json")
+        training.save(model, path)
+        models[region, seed] = training.load(path, NAMES)
+        predictions[region, seed] = predicted
+    return World(scene, models, predictions)
+
+
+def mapped(world, folder, seeds=(0,), options=ALL, window=64, threads=1, models=None, areas=AREAS):
+    """Map the tile; give the products, the counts and the clear pixels."""
+    models = models or {region: [world.models[region, s] for s in seeds] for region in areas.regions}
+    outputs = {p: str(folder / f"{p}.tif") for p in options.products}
+    made = mapping.map_tile(
+        world.scene.inventory, areas, models, RECIPES, outputs, options, window=window, threads=threads, tags=TAGS
+    )
+    return {p: values(path) for p, path in outputs.items()}, *made
+
+
+def values(path):
+    with rasterio.open(path) as image:
+        return image.read() if image.count > 1 else image.read(1)
+
+
+def expected_probabilities(world, seeds):
+    """Of each pixel and ascending code, 0 where there is nothing to map: the models asked about the whole tile."""
+    data = cube.read(world.scene.inventory, RECIPES, GRID.whole, 2)
+    everything = data.features(np.arange(GRID.height * GRID.width))
+    result = np.zeros((GRID.height, GRID.width, 3))
+    region = AREAS.region_of(GRID, GRID.whole)
+    for place, name in enumerate(AREAS.regions):
+        mean = np.mean([world.models[name, s].classifier.probabilities(everything) for s in seeds], axis=0)
+        here = (region == place) & data.enough
+        result[here] = mean.reshape(result.shape)[here]
+    return result
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_map_at_a_sample_is_the_seeds_prediction(seed, world, tmp_path):
+    products, _, _ = mapped(world, tmp_path, [seed], window=16)
+    for region in AREAS.regions:
+        predicted = world.predictions[region, seed]
+        assert len(predicted) > 100 and (predicted.predicted != predicted.reference).any()
+        assert np.array_equal(products["class"][predicted.row, predicted.column], predicted.predicted)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (1,), (0, 1)])
+def test_each_pixel_is_mapped_by_its_regions_models(seeds, world, tmp_path):
+    products, _, _ = mapped(world, tmp_path, seeds)
+    probabilities = expected_probabilities(world, seeds)
+    data = probabilities.sum(axis=2) > 0
+    assert np.array_equal(products["class"], np.where(data, np.sort(CODES)[probabilities.argmax(axis=2)], 0))
+    assert np.array_equal(products["confidence"], np.rint(probabilities.max(axis=2) * 100))
+    in_order = probabilities[:, :, [sorted(CODES).index(c) for c in CODES]]
+    assert np.array_equal(products["probability"], np.moveaxis(np.rint(in_order * 1000), 2, 0))
+    right = products["class"][data] == world.scene.truth[data]
+    assert right.mean() > 0.9
+
+
+def test_no_data_is_where_a_sensor_lacks_dates_or_no_region_is(world, tmp_path):
+    products, _, _ = mapped(world, tmp_path)
+    counts = world.scene.counts
+    outside = AREAS.region_of(GRID, GRID.whole) < 0
+    data = (counts["s2"] >= 2) & (counts["s1"] >= 2) & ~outside
+    # Each reason alone is there: too few optical dates, no radar, no region.
+    assert (counts["s2"][4:, :60] < 2).any() and (counts["s2"][:4, :60] >= 2).any() and outside[:, 66:].all()
+    for product, pixels in products.items():
+        if product == "probability":
+            assert np.array_equal((pixels > 0).any(axis=0), data)
+        else:
+            assert np.array_equal(pixels > 0, data)
+    assert np.array_equal(products["validity"], np.where(data, counts["s2"], 0))
+
+
+def test_probabilities_add_up_to_a_thousand(world, tmp_path):
+    products, _, _ = mapped(world, tmp_path, (0, 1))
+    total = products["probability"].astype(int).sum(axis=0)
+    data = products["class"] > 0
+    assert (total[~data] == 0).all() and (abs(total[data] - 1000) <= 1).all()
+    first = products["probability"].argmax(axis=0)
+    largest = products["probability"].max(axis=0)
+    alone = data & ((products["probability"] == largest).sum(axis=0) == 1)
+    assert np.array_equal(np.asarray(CODES)[first][alone], products["class"][alone])
+
+
+def test_files_have_their_types_nodata_grid_and_tags(world, tmp_path):
+    mapped(world, tmp_path)
+    types = {"class": "uint8", "confidence": "uint8", "validity": "uint16", "probability": "uint16"}
+    for product, dtype in types.items():
+        with rasterio.open(tmp_path / f"{product}.tif") as image:
+            assert set(image.dtypes) == {dtype} and set(image.nodatavals) == {0}
+            assert image.count == (3 if product == "probability" else 1)
+            assert (image.crs.to_string(), image.transform, image.shape) == (GRID.crs, GRID.transform, (50, 70))
+            assert {k: image.tags()[k] for k in TAGS} == TAGS
+            assert (image.compression.name, image.block_shapes[0]) == ("deflate", (512, 512))
+            assert image.colorinterp[0].name != "palette"
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        f"{product}.tif{end}" for product in types for end in ("", ".sha256")
+    )
+
+
+def test_counts_add_up(world, tmp_path):
+    products, counts, clear = mapped(world, tmp_path)
+    own = AREAS.own_pixels(GRID, GRID.whole)
+    names = np.array(["east", "west", ""])[AREAS.region_of(GRID, GRID.whole)]
+    expected = Counter(
+        zip(names.ravel().tolist(), products["class"].ravel().tolist(), own.ravel().tolist(), strict=True)
+    )
+    assert counts == expected
+    assert counts.total() == GRID.height * GRID.width
+    assert sum(n for (_, _, mine), n in counts.items() if mine) == own.sum() == 50 * 55
+    assert {c for region, c, _ in counts if region == ""} == {0}
+    assert {name: c.tolist() for name, c in clear.items()} == {
+        name: valid.sum(axis=(1, 2)).tolist() for name, valid in world.scene.valid.items()
+    }
+
+
+def test_the_bytes_depend_on_neither_windows_nor_threads(world, tmp_path, monkeypatch):
+    found = []
+    for i, (window, threads, chunk) in enumerate(
+        [(64, 1, 4096), (16, 1, 4096), (16, 4, 7), (37, 2, 100), (512, 2, 4096)]
+    ):
+        monkeypatch.setattr(mapping, "CHUNK", chunk)
+        folder = tmp_path / str(i)
+        _, counts, clear = mapped(world, folder, (0, 1), window=window, threads=threads)
+        mapping.write_counts(counts, GRID.pixel_area, str(folder / "counts.csv"))
+        mapping.write_clear(world.scene.inventory, clear, folder / "clear.csv")
+        found.append({p.name: p.read_bytes() for p in folder.iterdir()})
+    assert len(found[0]) == 2 * (len(PRODUCTS) + 2)
+    assert all(files == found[0] for files in found)
+
+
+def test_only_what_is_asked_is_written(world, tmp_path):
+    full, _, _ = mapped(world, tmp_path / "full")
+    products, _, _ = mapped(world, tmp_path / "few", options=Options(CODES, ("class", "validity"), 2))
+    assert sorted(p.name for p in (tmp_path / "few").glob("*.tif")) == ["class.tif", "validity.tif"]
+    assert all(np.array_equal(products[p], full[p]) for p in products)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_window_that_cannot_be_read_leaves_no_file(threads, world, tmp_path, monkeypatch):
+    read = cube.read
+
+    def broken(inventory, recipes, window, min_valid):
+        if window.row_off == 32:
+            raise InputError("b4.tif cannot be read")
+        return read(inventory, recipes, window, min_valid)
+
+    monkeypatch.setattr(cube, "read", broken)
+    with pytest.raises(InputError, match=r"b4\.tif cannot be read"):
+        mapped(world, tmp_path / "map", window=16, threads=threads)
+    assert list((tmp_path / "map").iterdir()) == []
+
+
+def test_an_image_that_is_gone_is_named(tmp_path, world):
+    scene = tiny.scene(tmp_path / "images", radar=True)
+    gone = tmp_path / "images/S2_20180406.tif"
+    gone.unlink()
+    with pytest.raises(InputError, match=r"S2_20180406\.tif cannot be read"):
+        mapped(World(scene, world.models, {}), tmp_path / "map")
+    assert list((tmp_path / "map").iterdir()) == []
+
+
+class Fixed:
+    """A classifier with one answer for all pixels."""
+
+    def __init__(self, **probabilities):
+        self.classes = np.array([int(code[1:]) for code in probabilities])
+        self._answer = np.array(list(probabilities.values()), float)
+
+    def probabilities(self, pixels):
+        return np.tile(self._answer, (len(pixels), 1))
+
+
+def fixed(**probabilities):
+    return Model(Fixed(**probabilities), {"features": NAMES})
+
+
+def answer(world, folder, options, *models):
+    """The products at a pixel that has data, from the same models in both regions."""
+    products, _, _ = mapped(world, folder, options=options, models={"east": models, "west": models})
+    return {p: v[..., 20, 20].tolist() for p, v in products.items()}
+
+
+def test_codes_above_255_are_16_bits_wide(world, tmp_path):
+    options = Options((300, 5), PRODUCTS, 2)
+    found = answer(world, tmp_path, options, fixed(c5=0.25, c300=0.75))
+    assert (found["class"], found["confidence"], found["probability"]) == (300, 75, [750, 250])
+    with rasterio.open(tmp_path / "class.tif") as image:
+        assert image.dtypes == ("uint16",)
+
+
+def test_of_equal_probabilities_the_lowest_code_is_mapped(world, tmp_path):
+    assert answer(world, tmp_path, ALL, fixed(c3=0.2, c5=0.4, c12=0.4))["class"] == 5
+
+
+def test_a_class_that_a_model_lacks_counts_as_nothing_there(world, tmp_path):
+    one = answer(world, tmp_path / "1", ALL, fixed(c3=0.7, c12=0.3))
+    assert (one["class"], one["confidence"], one["probability"]) == (3, 70, [300, 700, 0])
+    two = answer(world, tmp_path / "2", ALL, fixed(c3=0.7, c12=0.3), fixed(c5=1.0))
+    assert (two["class"], two["confidence"], two["probability"]) == (5, 50, [150, 350, 500])
+
+
+def test_data_is_never_0_however_little_is_known(world, tmp_path):
+    codes = tuple(range(1, 301))
+    found = answer(
+        world, tmp_path, Options(codes, ("class", "confidence"), 2), fixed(**{f"c{c}": 1 / 300 for c in codes})
+    )
+    assert found == {"class": 1, "confidence": 1}
+
+
+def test_a_class_that_the_nomenclature_lacks_is_refused(world, tmp_path):
+    models = {"east": [fixed(c3=1.0)], "west": [fixed(c3=0.5, c7=0.5)]}
+    with pytest.raises(
+        InputError, match="the model of region 'west' was trained on class 7, which is not in the nomen"
+    ):
+        mapped(world, tmp_path / "map", models=models)
+
+
+def test_at_most_threads_and_one_windows_are_held():
+    """What `memory_mb` counts on: a result waits until those before it are written."""
+    begun, most = [], 0
+    for taken, _ in enumerate(in_order(begun.append, range(50), 3)):
+        most = max(most, len(begun) - taken)
+    assert most <= 3 + 1
+
+
+def test_memory_grows_as_it_is_stated():
+    size = {"s2": {"dates": 40, "bands": 3}, "s1": {"dates": 20, "bands": 1}}
+    options = Options(CODES, ("class", "confidence"), 1)
+
+    def need(window=512, threads=1, models=0.0, size=size, options=options, recipes=RECIPES):
+        return mapping.memory_mb(size, recipes, options, window, threads, models)
+
+    # Gap-filled: 3 dates × 3 bands × 2 bytes and 2 × 1 × 4. Series of s2: 40 × (3 × 2 + 1), and 16 a band while a
+    # date is read. Products: 1 + 1, twice. 16 for the window's own. Chunk of 14 features and 3 classes.
+    pixel = 18 + 8 + 40 * 7 + 48 + 2 * 2 + 16
+    chunk = 4096 * (14 * 4 * 3 + 3 * 8 * 3)
+    assert len(NAMES) == 14
+    assert need() == pytest.approx(mapping.BASE_MB + (512**2 * pixel + chunk) / 2**20)
+    assert need(threads=4) - mapping.BASE_MB == pytest.approx(4 * (need() - mapping.BASE_MB))
+    assert need(models=70) == pytest.approx(need() + 70)
+    assert need(256) - need(128) == pytest.approx((256**2 - 128**2) * pixel / 2**20)
+    more = {"s2": {"dates": 41, "bands": 3}, "s1": size["s1"]}
+    assert need(size=more) - need() == pytest.approx(512**2 * 7 / 2**20)
+    # The series of one sensor is let go before the next is read: only the larger counts.
+    radar = {"s2": size["s2"], "s1": {"dates": 40, "bands": 1}}
+    assert need(size=radar) == need()
+    wide = Options(CODES, PRODUCTS, 1)
+    assert need(options=wide) - need() == pytest.approx(512**2 * 2 * (2 + 3 * 2) / 2**20)
+
+
+def test_pixels_by_region_and_class_are_written(tmp_path):
+    counts = Counter(
+        {("west", 3, True): 7, ("west", 3, False): 2, ("west", 0, False): 1, ("", 0, True): 4, ("east", 12, True): 5}
+    )
+    mapping.write_counts(counts, 100.0, str(tmp_path / "counts.csv"))
+    assert (tmp_path / "counts.csv").read_text().splitlines() == [
+        "region,class,pixels,own_pixels,pixel_area",
+        ",0,4,4,100",
+        "east,12,5,5,100",
+        "west,0,1,0,100",
+        "west,3,9,7,100",
+    ]
+
+
+def test_clear_shares_are_written_by_sensor_and_date(world, tmp_path):
+    clear = {name: valid.sum(axis=(1, 2)) for name, valid in world.scene.valid.items()}
+    mapping.write_clear(world.scene.inventory, clear, tmp_path / "clear.csv")
+    table = pd.read_csv(tmp_path / "clear.csv")
+    assert list(table.columns) == ["sensor", "date", "acquisitions", "clear"]
+    assert table.sensor.tolist() == ["s2"] * 6 + ["s1"] * 3
+    assert table.date[:2].tolist() == ["2018-03-01", "2018-03-13"] and set(table.acquisitions) == {1}
+    shares = np.concatenate([valid.mean(axis=(1, 2)) for valid in world.scene.valid.values()])
+    assert table.clear.tolist() == pytest.approx(shares, abs=1e-6)
+
+
+def test_two_acquisitions_of_a_day_are_one_date(world, tmp_path):
+    first, *others = world.scene.inventory.acquisitions
+    twice = type(world.scene.inventory)("T1", GRID, (first, first, *others))
+    mapping.write_clear(twice, {"s1": np.array([3500, 0, 7])}, tmp_path / "clear.csv")
+    table = pd.read_csv(tmp_path / "clear.csv")
+    assert first.sensor == "s1"
+    assert table.acquisitions.tolist() == [2, 1, 1] and table.clear.tolist() == [1, 0, 0.002]
