@@ -14,7 +14,7 @@ release = version
 
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["_build", "images"]
+exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 nitpicky = True
 

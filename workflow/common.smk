@@ -1,5 +1,7 @@
 """The checked settings, the names that wildcards take, and what the rules ask for: no rule is here."""
 
+import functools
+
 from parcelle import features, inventory, provenance, resources, settings
 from parcelle.errors import ParcelleError
 from parcelle.nomenclature import Nomenclature
@@ -32,8 +34,12 @@ wildcard_constraints:
     product="class|confidence|validity|probability",
 
 
+@functools.cache
 def the_plan():
-    """Read the plan; the jobs that follow from it are known once it is made."""
+    """Read the plan; the jobs that follow from it are known once it is made.
+
+    Until then this raises, which is not cached; afterwards the file does not change within a run.
+    """
     return Plan.read(checkpoints.plan.get().output.plan)
 
 

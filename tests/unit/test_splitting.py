@@ -157,6 +157,15 @@ def test_a_class_whose_groups_are_those_of_rarer_ones_is_told(caplog):
     ]
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_the_rarest_class_is_decided_first_whatever_its_code(seed):
+    # Class 9 stands in two of the ten fields of class 1: one of them learns, one validates.
+    polygons = table([1] * 10 + [9] * 2, [*range(10), 3, 4])
+    result = splitting.split(polygons, Options("field", None, 0.5), "whole", seed)
+    assert sorted(result.side[result.code == 9]) == [LEARNING, VALIDATION]
+    assert (result.side[result.code == 1] == LEARNING).sum() == 5
+
+
 def test_a_class_beside_a_rarer_one_still_has_both_sides():
     # The field of class 1 holds class 2 as well, which has two others.
     result = splitting.split(table([1, 2, 2, 2], [1, 1, 2, 3]), Options("field", None, 0.5), "whole", 0)
