@@ -16,11 +16,12 @@ def train(
     seed: str,
     model: dict,
     per_class: int | None,
+    per_polygon_max: int | None,
     threads: int,
 ) -> None:
     """Write a model and its predictions on the validation samples."""
     sides = pd.read_parquet(files.verify(split)) if split else None
-    table = sampling.read(samples, region)
+    table = sampling.read(samples, region, per_polygon_max)
     trained, predictions = training.train(table, sides, region, seed, model, per_class, threads)
     with files.whole(validation) as draft:
         predictions.to_parquet(draft, index=False)
@@ -38,5 +39,6 @@ if __name__ == "__main__":
             seed=snakemake.wildcards.seed,
             model=snakemake.params.model,
             per_class=snakemake.params.per_class,
+            per_polygon_max=snakemake.params.per_polygon_max,
             threads=snakemake.threads,
         )

@@ -98,6 +98,14 @@ def test_temperature_is_used_only_when_it_is_named_and_has_no_brightness():
     assert (thermal.bands, thermal.indices, thermal.integer) == (("b10",), (), False)
 
 
+def test_the_unit_of_the_first_band_is_that_of_the_default():
+    units = [Band("t", "t", 30, "K"), Band("r", "red", 30), Band("u", "u", 30, "K")]
+    thermal = SimpleNamespace(bands=tuple(units), optical=True)
+    features.check(sensor(additional=["t-u"]), thermal)
+    with pytest.raises(SettingsError, match="uses 'r', which is not a band in use; bands are t, u"):
+        features.check(sensor(additional=["t-r"]), thermal)
+
+
 def test_a_recipe_goes_through_plain_values():
     made = recipe(bands=["b4", "b8"], additional=["b4/b8"])
     content = made.to_dict()

@@ -164,7 +164,16 @@ def test_polygons_without_a_pixel_are_named(scene, caplog):
     pieces = tiny.pieces(shapely.box(500_000, 4_999_900, 500_100, 5_000_000), thin, thin.buffer(-1), code=[3, 5, 5])
     table = sampled(scene, pieces)
     assert set(table.polygon) == {"a"}
-    assert "2 polygons hold no pixel centre and give no sample: b, c" in caplog.messages
+    places = ", ".join(f"({x:.0f}, {y:.0f})" for x, y in zip(pieces.x[1:], pieces.y[1:], strict=True))
+    assert f"2 polygons hold no pixel centre here and give no sample, at {places}" in caplog.messages
+
+
+def test_large_polygons_hold_the_same_pixels_part_by_part(scene, monkeypatch):
+    pieces = tiny.pieces(shapely.Point(500_300, 4_999_700).buffer(170))
+    whole = sampling.pixels(pieces, tiny.GRID)
+    monkeypatch.setattr(sampling, "PART", 7)
+    pd.testing.assert_frame_equal(sampling.pixels(pieces, tiny.GRID), whole)
+    assert len(whole) > 49
 
 
 def test_only_windows_with_polygons_are_read(scene, monkeypatch):
@@ -211,6 +220,17 @@ def test_samples_of_a_region_come_from_all_its_tiles_in_one_order(scene, tmp_pat
     assert list(read.columns) == [*sampling.KEYS, "tile", *FEATURES]
     pd.testing.assert_frame_equal(read, expected.sort_values(order, ignore_index=True)[list(read.columns)])
     pd.testing.assert_frame_equal(sampling.read(paths[::-1], "west"), read)
+
+
+def test_a_polygon_in_two_tiles_keeps_no_more_pixels_than_one_in_one(scene, tmp_path):
+    pieces = tiny.squares(scene.truth)
+    few = sampled(scene, pieces, most=9)
+    upper, lower = few[few.row < 15], few[few.row >= 15]
+    both = [write(tmp_path, "T1", few), write(tmp_path, "T2", few.assign(row=few.row + 1))]
+    kept = sampling.read(both, "whole", per_polygon_max=9)
+    assert kept.groupby("polygon").size().max() == 9 and set(kept.tile) == {"T1", "T2"}
+    parts = [write(tmp_path, "T1", upper), write(tmp_path, "T2", lower)]
+    assert len(sampling.read(parts, "whole", per_polygon_max=9)) == len(few)
 
 
 def test_a_tile_whose_samples_are_all_invalid(scene, tmp_path):

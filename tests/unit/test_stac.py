@@ -85,6 +85,19 @@ def test_sentinel_2_with_several_bands_a_file(tmp_path):
     assert acquisition.masks == (Mask(str(tmp_path / "s2" / "SCL.tif"), 1, (0, 1, 3, 8, 9, 10)),)
 
 
+@pytest.mark.parametrize(
+    ("collection", "optical", "sizes"),
+    [
+        ("sentinel-2-l2a", True, [10, 10, 10, 20, 20, 20, 10, 20, 20, 20]),
+        ("sentinel-1-grd", False, [10, 10]),
+        ("landsat-8-sr", True, [30] * 6 + [100] * 2),
+    ],
+)
+def test_collections_know_what_is_optical_and_how_fine(collection, optical, sizes):
+    assert Stac(collection).optical is optical
+    assert [band.gsd for band in Stac(collection).bands] == sizes
+
+
 def test_sentinel_1_is_in_decibels_with_nan_where_nothing_was_seen(tmp_path):
     acquisition = only(tmp_path, sentinel_1())
     assert [(a.band, a.scale, a.offset) for a in acquisition.assets.values()] == [(1, 1, 0), (2, 1, 0)]

@@ -1,6 +1,5 @@
 """The plan of a run: which regions each tile has, and which tiles each model learns from."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -33,7 +32,7 @@ class Plan:
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """Read `plan.json`."""
-        content = json.loads(Path(path).read_text())
+        content = files.read_json(path)
         tiles = {name: Grid.from_dict(tile["grid"]) for name, tile in content["tiles"].items()}
         regions = {name: tile["regions"] for name, tile in content["tiles"].items()}
         sampled = {name: tile["sampled"] for name, tile in content["tiles"].items()}

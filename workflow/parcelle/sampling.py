@@ -22,6 +22,9 @@ from parcelle.windows import in_order, windows
 
 log = logging.getLogger(__name__)
 
+# Side of the parts in which a large polygon is looked at.
+PART = 1024
+
 KEYS = ["polygon", "code", "region", "row", "column"]
 
 
@@ -54,19 +57,16 @@ def pixels(pieces: gpd.GeoDataFrame, grid: Grid) -> pd.DataFrame:
 
 
 def _pixels_of(piece: Any, grid: Grid) -> pd.DataFrame:
-    window = _around(piece.geometry, grid)
-    inside = covered(piece.geometry, grid, window) if window else np.zeros((0, 0), bool)
-    rows, columns = np.nonzero(inside)
-    top, left = (window.row_off, window.col_off) if window else (0, 0)
-    return pd.DataFrame(
-        {
-            "polygon": piece.polygon,
-            "code": piece.code,
-            "region": piece.region,
-            "row": rows + top,
-            "column": columns + left,
-        }
-    )
+    """Pixels of one piece; a large one is looked at part by part, since only its answer has to fit in memory."""
+    found = []
+    if around := _around(piece.geometry, grid):
+        for part in windows(around.height, around.width, PART):
+            window = Window(around.col_off + part.col_off, around.row_off + part.row_off, part.width, part.height)
+            rows, columns = np.nonzero(covered(piece.geometry, grid, window))
+            found.append((rows + window.row_off, columns + window.col_off))
+    rows, columns = (np.concatenate([np.empty(0, int), *(pair[axis] for pair in found)]) for axis in (0, 1))
+    names = {"polygon": piece.polygon, "code": piece.code, "region": piece.region}
+    return pd.DataFrame(names | {"row": rows, "column": columns})
 
 
 def _around(geometry: Any, grid: Grid) -> Window | None:
@@ -139,9 +139,11 @@ def _empty(names: list[str]) -> pd.DataFrame:
 
 
 def _report_without_pixels(pieces: gpd.GeoDataFrame, wanted: pd.DataFrame) -> None:
-    without = sorted(set(pieces.polygon) - set(wanted.polygon))
-    if without:
-        log.warning("%d polygons hold no pixel centre and give no sample: %s", len(without), ", ".join(without))
+    """Name the polygons that hold no pixel centre, by where they are: their own names are hashes."""
+    without = pieces[~pieces.polygon.isin(wanted.polygon)].drop_duplicates("polygon")
+    if len(without):
+        places = ", ".join(f"({x:.0f}, {y:.0f})" for x, y in zip(without.x, without.y, strict=True))
+        log.warning("%d polygons hold no pixel centre here and give no sample, at %s", len(without), places)
 
 
 def _report_invalid(wanted: pd.DataFrame, table: pd.DataFrame, options: Options) -> None:
@@ -161,8 +163,13 @@ def write(table: pd.DataFrame, path: str) -> None:
         table.to_parquet(draft, index=False, compression="zstd")
 
 
-def read(paths: Sequence[str], region: str) -> pd.DataFrame:
+def read(paths: Sequence[str], region: str, per_polygon_max: int | None = None) -> pd.DataFrame:
     """Samples of a region from all its tiles, with their `tile`; sorted by polygon, tile, row and column.
+
+    Args:
+        paths: `samples/{tile}.parquet` of the tiles.
+        region: Name of the region.
+        per_polygon_max: Most pixels of a polygon; one that lies in several tiles may have more than that in their files.
 
     Raises:
         InputError: Two tiles have different features.
@@ -176,4 +183,5 @@ def read(paths: Sequence[str], region: str) -> pd.DataFrame:
             cube.check_features(list(table.columns)[len(KEYS) :], list(parts[0].columns)[len(KEYS) + 1 :], path)
         table.insert(len(KEYS), "tile", Path(path).stem)
         parts.append(table)
-    return pd.concat(parts, ignore_index=True).sort_values(["polygon", "tile", "row", "column"], ignore_index=True)
+    table = pd.concat(parts, ignore_index=True).sort_values(["polygon", "tile", "row", "column"], ignore_index=True)
+    return first_of_each_polygon(table, per_polygon_max).reset_index(drop=True) if per_polygon_max else table

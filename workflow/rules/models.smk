@@ -18,5 +18,6 @@ rule train:
     params:
         model=config["model"],
         per_class=config["sampling"]["per_class"],
+        per_polygon_max=config["sampling"]["per_polygon_max"],
     script:
         "../../scripts/train.py"
