@@ -16,8 +16,8 @@ include: "workflow/common.smk"
 
 pathvars:
     results=config["results"],
-    logs=config["results"] + "/logs",
-    benchmarks=config["results"] + "/benchmarks",
+    logs=f"{config['results']}/logs",
+    benchmarks=f"{config['results']}/benchmarks",
 
 
 include: "workflow/rules/inputs.smk"

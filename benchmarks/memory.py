@@ -79,7 +79,8 @@ from classify import classify
 from parcelle import features, mapping, settings
 content = json.loads({json.dumps(json.dumps(content))})
 checked = settings.read(content)
-outputs = {{p: f"out/{{p}}.tif" for p in checked.map.products}} | {{"counts": "out/counts.csv", "clear_shares": "out/clear.csv"}}
+outputs = {{p: f"out/{{p}}.tif" for p in checked.map.products}}
+outputs |= {{"counts": "out/counts.csv", "clear_shares": "out/clear.csv"}}
 classify("results/acquisitions/{TILE}.json", "results/areas/{TILE}.parquet", "results/model", outputs,
     recipes=[r.to_dict() for r in features.recipes(checked)], seeds=["all"], window=checked.window.size,
     options=mapping.Options((1, 2), tuple(checked.map.products), 1), threads={threads}, tags={{}})

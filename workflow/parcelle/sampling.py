@@ -169,7 +169,7 @@ def read(paths: Sequence[str], region: str, per_polygon_max: int | None = None) 
     Args:
         paths: `samples/{tile}.parquet` of the tiles.
         region: Name of the region.
-        per_polygon_max: Most pixels of a polygon; one that lies in several tiles may have more than that in their files.
+        per_polygon_max: Most pixels of a polygon; one in several tiles may have more than that in their files.
 
     Raises:
         InputError: Two tiles have different features.

@@ -1,7 +1,7 @@
 """How right the map of each seed would be: ``python -m parcelle.demo.seeds FOLDER SETTINGS``.
 
-The workflow maps with one more model per region, trained on all polygons; the seeds' models are only validated. Here each
-of them maps the generated country whole, so that its validation can be held against the truth of its map.
+The workflow maps with one more model per region, trained on all polygons; the seeds' models are only validated. Here
+each of them maps the generated country whole, so that its validation can be held against the truth of its map.
 """
 
 import argparse
