@@ -49,7 +49,11 @@ def targets(wildcards):
     Steps between are named too: Snakemake forgets that a job had to run again because a setting changed, once the job
     failed and its old output is gone, unless somebody asks for that output.
     """
-    per_tile = ["acquisitions/{tile}.json", "areas/{tile}.parquet", "map/{tile}/counts.csv"]
+    per_tile = [
+        "acquisitions/{tile}.json",
+        "areas/{tile}.parquet",
+        "map/{tile}/counts.csv",
+    ]
     if SETTINGS.map.freeze:  # nothing is trained, so there is nothing to assess
         return [*collect([f"<results>/{path}" for path in per_tile], tile=TILES), *MAPS]
     per_tile += ["reference/{tile}.parquet"]
@@ -58,7 +62,11 @@ def targets(wildcards):
         *collect([f"<results>/{path}" for path in per_tile], tile=TILES),
         *collect("<results>/samples/{tile}.parquet", tile=the_plan().sampled_tiles()),
         *collect("<results>/split/{region}/{seed}.parquet", region=regions, seed=SEEDS),
-        *collect("<results>/model/{region}/{seed}/model.json", region=regions, seed=[*SEEDS, *MAP_SEEDS]),
+        *collect(
+            "<results>/model/{region}/{seed}/model.json",
+            region=regions,
+            seed=[*SEEDS, *MAP_SEEDS],
+        ),
         *MAPS,
         "<results>/report/index.html",
     ]
@@ -79,12 +87,16 @@ def fingerprint_of(wildcards):
 
 def references_of(wildcards):
     """List the reference of the tiles that a region has polygons in."""
-    return collect("<results>/reference/{tile}.parquet", tile=the_plan().tiles_of(wildcards.region))
+    return collect(
+        "<results>/reference/{tile}.parquet", tile=the_plan().tiles_of(wildcards.region)
+    )
 
 
 def samples_of(wildcards):
     """List the samples of the tiles that a region has polygons in."""
-    return collect("<results>/samples/{tile}.parquet", tile=the_plan().tiles_of(wildcards.region))
+    return collect(
+        "<results>/samples/{tile}.parquet", tile=the_plan().tiles_of(wildcards.region)
+    )
 
 
 def split_of(wildcards):
@@ -97,19 +109,25 @@ def models_of(wildcards):
     if SETTINGS.map.freeze:
         return []
     regions = the_plan().regions[wildcards.tile]
-    return collect("<results>/model/{region}/{seed}/model.json", region=regions, seed=MAP_SEEDS)
+    return collect(
+        "<results>/model/{region}/{seed}/model.json", region=regions, seed=MAP_SEEDS
+    )
 
 
 def validations(wildcards):
     """List the predictions on validation samples of all regions and seeds."""
     regions = the_plan().all_regions()
-    return collect("<results>/model/{region}/{seed}/validation.parquet", region=regions, seed=SEEDS)
+    return collect(
+        "<results>/model/{region}/{seed}/validation.parquet", region=regions, seed=SEEDS
+    )
 
 
 def descriptions(wildcards):
     """List the descriptions of the models of all regions and seeds."""
     regions = the_plan().all_regions()
-    return collect("<results>/model/{region}/{seed}/model.json", region=regions, seed=SEEDS)
+    return collect(
+        "<results>/model/{region}/{seed}/model.json", region=regions, seed=SEEDS
+    )
 
 
 def classes_of(wildcards):
@@ -134,7 +152,9 @@ def train_memory(wildcards, input, attempt):
 
 def classify_memory(wildcards, input, threads, attempt):
     """MiB of a `classify` job."""
-    return attempt * resources.classify_mb(input.tile_size, RECIPES, SETTINGS, CLASSES.codes, threads)
+    return attempt * resources.classify_mb(
+        input.tile_size, RECIPES, SETTINGS, CLASSES.codes, threads
+    )
 
 
 def classify_minutes(wildcards, input, threads, attempt):

@@ -5,9 +5,9 @@ rule classify:
         areas="<results>/areas/{tile}.parquet",
         models=models_of,
     output:
+        **{name: f"<results>/map/{{tile}}/{name}.tif" for name in PRODUCTS},
         counts="<results>/map/{tile}/counts.csv",
         clear_shares="<results>/map/{tile}/clear.csv",
-        **{name: f"<results>/map/{{tile}}/{name}.tif" for name in PRODUCTS},
     log:
         "<logs>/classify/{tile}.log",
     benchmark:
