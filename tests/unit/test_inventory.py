@@ -352,6 +352,11 @@ def test_the_grid_comes_from_the_first_sensor_that_has_the_tile(tmp_path, produc
     assert inventory.tile_grid(sensors, "31TCJ", "header") == other
 
 
+def test_the_grid_is_that_of_the_finest_sensor_wherever_it_stands(tmp_path, products):
+    sensors = {"s1": radar(tmp_path, [3], grid=coarser(TILE, 2)), "s2": sensor(str(tmp_path))}
+    assert inventory.tile_grid(sensors, "31TCJ", "header") == TILE
+
+
 def test_the_grid_may_come_from_the_name(tmp_path):
     assert inventory.tile_grid({"s2": sensor(str(tmp_path))}, "31TCJ", "mgrs") == mgrs_grid("31TCJ")
 

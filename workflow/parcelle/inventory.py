@@ -68,10 +68,11 @@ def _scan(folder: str) -> Iterator[tuple[str, int, int]]:
 
 
 def tile_grid(settings: Mapping[str, Sensor], tile: str, source: str) -> Grid:
-    """Grid of a tile: from its MGRS name, or from the finest band of its first readable acquisition.
+    """Grid of a tile: from its MGRS name, or from the finest of its sensors.
 
     Args:
-        settings: Sensors; the first that has an acquisition of the tile gives the grid.
+        settings: Sensors. The finest band of the first readable acquisition of each is looked at; the finest of these
+            gives the grid, the first in the order of the settings where several are equal.
         tile: Name of the tile.
         source: `mgrs` or `header`.
 
@@ -81,16 +82,23 @@ def tile_grid(settings: Mapping[str, Sensor], tile: str, source: str) -> Grid:
     """
     if source == "mgrs":
         return mgrs_grid(tile)
-    for name, sensor in settings.items():
-        format = sensors.of(sensor)
-        found, _ = format.find(sensor.path, tile, name)
-        finest = min(format.bands, key=lambda b: b.gsd).name
-        for acquisition in ordered(found):
-            try:
-                return Grid.of_file(acquisition.assets[finest].path)
-            except InputError:
-                continue
-    raise InputError(f"tile {tile} has no acquisition that can be read: {_where(settings, tile)}.")
+    grids = [grid for name, sensor in settings.items() if (grid := _sensor_grid(name, sensor, tile))]
+    if not grids:
+        raise InputError(f"tile {tile} has no acquisition that can be read: {_where(settings, tile)}.")
+    return min(grids, key=lambda g: g.resolution)
+
+
+def _sensor_grid(name: str, sensor: Sensor, tile: str) -> Grid | None:
+    """Grid of the finest band of a sensor's first readable acquisition."""
+    format = sensors.of(sensor)
+    found, _ = format.find(sensor.path, tile, name)
+    finest = min(format.bands, key=lambda b: b.gsd).name
+    for acquisition in ordered(found):
+        try:
+            return Grid.of_file(acquisition.assets[finest].path)
+        except InputError:
+            continue
+    return None
 
 
 def _where(settings: Mapping[str, Sensor], tile: str) -> str:

@@ -264,7 +264,7 @@ class Settings(Group):
     )
     grid: Literal["header", "mgrs"] = Field(
         "header",
-        description="Where a tile's grid comes from: the finest band of its first acquisition, or its MGRS name "
+        description="Where a tile's grid comes from: the finest band of its sensors, or its MGRS name "
         "(Sentinel-2 tiles, 10 m).",
     )
     sensors: dict[Name, Sensor] = Field(
