@@ -1,6 +1,6 @@
 """Map a tile: every product in one pass over its images."""
 
-from parcelle import acquisitions, features, mapping, training
+from parcelle import acquisitions, features, mapping, provenance, training
 from parcelle.areas import Areas
 from parcelle.features import Recipe
 from parcelle.log import logged
@@ -48,5 +48,5 @@ if __name__ == "__main__":
             ),
             window=snakemake.config["window"]["size"],
             threads=snakemake.threads,
-            tags=snakemake.params.tags,
+            tags=provenance.tags(snakemake.params.digest),
         )

@@ -1,7 +1,7 @@
 """Put the maps of all tiles together, with names and colours."""
 
 from parcelle import mosaic as country
-from parcelle import styling
+from parcelle import provenance, styling
 from parcelle.log import logged
 from parcelle.nomenclature import Nomenclature
 
@@ -41,5 +41,5 @@ if __name__ == "__main__":
             grid=snakemake.params.mosaic,
             classes=snakemake.params.classes,
             threads=snakemake.threads,
-            tags=snakemake.params.tags,
+            tags=provenance.tags(snakemake.params.digest),
         )

@@ -74,7 +74,7 @@ def targets(wildcards):
 
 def products_of(wildcards):
     """List one file per product of a tile."""
-    return inventory.products(SETTINGS.sensors, wildcards.tile)
+    return inventory.products(SETTINGS.sensors, wildcards.tile, inventory.used(SETTINGS))
 
 
 def fingerprint_of(wildcards):

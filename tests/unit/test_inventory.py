@@ -4,6 +4,7 @@ import datetime
 import json
 import logging
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -335,6 +336,32 @@ def test_the_fingerprint_of_a_file_in_the_working_folder(tmp_path, monkeypatch):
     before = inventory.fingerprint(["items.json"])
     (tmp_path / "items.json").write_text("{ }")
     assert inventory.fingerprint(["items.json"]) != before
+
+
+def test_products_of_other_days_are_no_inputs(tmp_path, products):
+    sensors = {"s2": sensor(str(tmp_path))}
+    assert len(inventory.products(sensors, "31TCJ")) == 3
+    kept = inventory.products(sensors, "31TCJ", (datetime.date(2018, 3, 8), LAST))
+    assert [Sentinel2L2A().date_of(Path(k)).day for k in kept] == [8, 13]
+    assert inventory.products(sensors, "31TCJ", (datetime.date(2030, 1, 1), datetime.date(2030, 12, 31))) == []
+
+
+def test_a_bad_product_of_another_year_stops_nothing(tmp_path, products):
+    band(theia(tmp_path / "31TCJ", 28, month=2), "B5").unlink()
+    found = take(tmp_path)
+    assert len(found.acquisitions) == 3 and found.problems == ()
+    band(products[0], "B5").unlink()
+    with pytest.raises(InputError, match=r"0 files end in _FRE_B5\.tif"):
+        take(tmp_path)
+
+
+def test_a_replaced_image_shows_in_what_is_written(tmp_path, products):
+    before = take(tmp_path).acquisitions
+    os.utime(band(products[1], "B4"), ns=(1, 1))
+    after = take(tmp_path).acquisitions
+    assert [a.id for a, b in zip(before, after, strict=True) if a != b] == [products[1].name]
+    os.utime(band(products[1], "B3"), ns=(1, 1))
+    assert take(tmp_path).acquisitions == after, "a band that is not in use"
 
 
 def test_the_grid_of_a_tile_is_that_of_its_first_fine_band(tmp_path, products):

@@ -115,7 +115,7 @@ def test_the_digest_survives_the_job():
 
 
 def test_tags_hold_the_version_and_the_digest():
-    tags = provenance.tags(settings.read(yaml.safe_load(SETTINGS)))
+    tags = provenance.tags(provenance.digest(settings.read(yaml.safe_load(SETTINGS))))
     assert tags == {"PARCELLE_VERSION": parcelle.__version__, "PARCELLE_SETTINGS": digest()}
 
 

@@ -123,7 +123,7 @@ def made(tmp_path_factory):
     checked = settings_of(folder)
     values = np.full((40, 60), 5)
     values[:, 30:], values[:10] = 2, 0
-    tags = provenance.tags(checked)
+    tags = provenance.tags(provenance.digest(checked))
     for name, of_product in {"class": values, "confidence": values * 10, "validity": values}.items():
         write_mosaic(folder / "mosaic" / f"{name}.tif", of_product, tags)
     names = ("scores", "summary", "confusion", "classes", "areas")

@@ -39,6 +39,14 @@ def only_problem(path, tile="31TCJ"):
     return problem
 
 
+def test_the_day_of_a_product_is_in_its_name():
+    name = "SENTINEL2A_20180131-105435-463_L2A_T31TCJ_C_V1-0"
+    for product in (Path("x") / name, Path("x") / name / f"{name}_MTD_ALL.xml", Path("x") / f"{name}_FRE_B2.tif"):
+        assert Sentinel2L2A().date_of(product) == datetime.date(2018, 1, 31)
+    for other in ("SENTINEL2A_2018", "SENTINEL2A_20180231-105435-463", "items.json"):
+        assert Sentinel2L2A().date_of(Path(other)) is None
+
+
 def test_a_product_is_read_by_its_names(tmp_path):
     folder = product(tmp_path / "31TCJ")
     (acquisition,), problems = found(tmp_path)

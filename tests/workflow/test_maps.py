@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from parcelle.demo import truth
 from rio_cogeo.cogeo import cog_validate
+
+from parcelle.demo import truth
 
 pytestmark = pytest.mark.xdist_group("workflow")
 

@@ -54,6 +54,19 @@ def test_one_image_of_one_tile(again):
     assert country.run(again) == sorted(expected)
 
 
+def test_a_replaced_image_is_not_forgotten_when_the_run_stops_after_the_inventory(again):
+    os.utime(next((again / "country/sentinel2/32TKR").glob("*/*_FRE_B4.tif")))
+    assert country.run(again, "--until", "inventory") == ["inventory/32TKR"]
+    expected = ["sample/32TKR", *trains("north"), *per_tile("classify", "31TGM", "32TKR"), *END]
+    assert country.run(again) == sorted(expected)
+
+
+def test_an_image_of_another_year_reruns_nothing(again):
+    folder = next((again / "country/sentinel2/32TKR").iterdir())
+    shutil.copytree(folder, folder.with_name(folder.name.replace("_2018", "_2019")))
+    assert country.run(again) == []
+
+
 def test_one_image_less(again):
     shutil.rmtree(sorted((again / "country/sentinel2/32TKR").iterdir())[-1])
     expected = ["inventory/32TKR", "sample/32TKR", *trains("north"), *per_tile("classify", "31TGM", "32TKR"), *END]

@@ -71,6 +71,7 @@ def _item(acquisition: Acquisition, grid: Grid, outline: Any) -> dict[str, Any]:
         "properties": {
             # Not `collection`: STAC allows it only beside a link to one.
             "parcelle:sensor": acquisition.sensor,
+            "parcelle:fingerprint": acquisition.fingerprint,
             "datetime": acquisition.datetime.isoformat().replace("+00:00", "Z"),
             "proj:code": grid.crs if grid.crs.startswith("EPSG:") else None,
         },
@@ -106,7 +107,8 @@ def _acquisition(feature: dict[str, Any]) -> Acquisition:
             masks.append(Mask(content["href"], content["parcelle:band"], values, content["parcelle:invalid_bits"]))
     properties = feature["properties"]
     time = datetime.datetime.fromisoformat(properties["datetime"])
-    return Acquisition(feature["id"], properties["parcelle:sensor"], time, assets, tuple(masks))
+    fingerprint = properties.get("parcelle:fingerprint", "")
+    return Acquisition(feature["id"], properties["parcelle:sensor"], time, assets, tuple(masks), fingerprint)
 
 
 def _read_asset(content: dict[str, Any]) -> Asset:

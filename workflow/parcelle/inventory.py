@@ -26,19 +26,41 @@ log = logging.getLogger(__name__)
 
 def asked(settings: Settings) -> dict[str, Any]:
     """What the inventory of a tile depends on, without folders: plain values for `params` of a rule."""
-    padding = datetime.timedelta(days=settings.period.padding)
+    first, last = used(settings)
     return {
         "grid": settings.grid,
-        "first": (settings.period.start - padding).isoformat(),
-        "last": (settings.period.end + padding).isoformat(),
+        "first": first.isoformat(),
+        "last": last.isoformat(),
         "bands": {r.sensor: list(r.bands) for r in recipes(settings)},
         "formats": {name: [s.format, s.collection] for name, s in settings.sensors.items()},
     }
 
 
-def products(settings: Mapping[str, Sensor], tile: str) -> list[str]:
+def used(settings: Settings) -> tuple[datetime.date, datetime.date]:
+    """First and last day whose acquisitions are used: the period with its padding."""
+    padding = datetime.timedelta(days=settings.period.padding)
+    return settings.period.start - padding, settings.period.end + padding
+
+
+def products(
+    settings: Mapping[str, Sensor], tile: str, days: tuple[datetime.date, datetime.date] | None = None
+) -> list[str]:
     """One file per product of a tile, for the `input` of its inventory."""
-    return [str(p) for s in settings.values() for p in sensors.of(s).products(s.path, tile)]
+    found = []
+    for sensor in settings.values():
+        format = sensors.of(sensor)
+        date_of = getattr(format, "date_of", _unknown)
+        found += [str(p) for p in format.products(sensor.path, tile) if _within(date_of(p), days)]
+    return found
+
+
+def _unknown(product: Path) -> datetime.date | None:
+    return None
+
+
+def _within(day: datetime.date | None, days: tuple[datetime.date, datetime.date] | None) -> bool:
+    """Whether a product may be used; one whose name tells no day may."""
+    return day is None or days is None or days[0] <= day <= days[1]
 
 
 def fingerprint(paths: Sequence[str]) -> str:
@@ -138,6 +160,7 @@ def take(
     for name, sensor in settings.items():
         acquisitions, wrong = sensors.of(sensor).find(sensor.path, tile, name)
         inside = [_with(a, bands[name]) for a in acquisitions if first <= a.date <= last]
+        wrong = [p for p in wrong if _within(p.date, (first, last))]
         log.info(
             "%s: %d products, %d from %s to %s",
             name,
@@ -163,7 +186,19 @@ def take(
 
 
 def _with(acquisition: Acquisition, bands: Sequence[str]) -> Acquisition:
-    return replace(acquisition, assets={b: acquisition.assets[b] for b in bands})
+    """Keep the bands in use, and note the state of their files."""
+    kept = replace(acquisition, assets={b: acquisition.assets[b] for b in bands})
+    return replace(kept, fingerprint=_stamp(kept))
+
+
+def _stamp(acquisition: Acquisition) -> str:
+    """Digest of the sizes and times of an acquisition's files: what follows runs again when one was replaced."""
+    digest = hashlib.sha256()
+    paths = {a.path for a in acquisition.assets.values()} | {m.path for m in acquisition.masks}
+    for path in sorted(paths):
+        status = os.stat(path) if os.path.exists(path) else None
+        digest.update(f"{os.path.basename(path)}\0{status and (status.st_size, status.st_mtime_ns)}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def _examples(problems: list[Problem]) -> str:

@@ -25,9 +25,9 @@ def digest(settings: Settings) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def tags(settings: Settings) -> dict[str, str]:
-    """Tags of every raster."""
-    return {"PARCELLE_VERSION": parcelle.__version__, "PARCELLE_SETTINGS": digest(settings)}
+def tags(digest: str) -> dict[str, str]:
+    """Tags of every raster: the version that made it, and the digest of the settings."""
+    return {"PARCELLE_VERSION": parcelle.__version__, "PARCELLE_SETTINGS": digest}
 
 
 def versions() -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Sensor(Group):
         "environment are replaced."
     )
     collection: str | None = Field(
-        None, description="For `stac`: the collection to take from the items, if there are several."
+        None, description="For `stac`, which needs it: the collection to take from the items."
     )
     bands: list[str] | None = Field(
         None,

@@ -24,6 +24,6 @@ rule classify:
         products=PRODUCTS,
         seeds=MAP_SEEDS,
         min_valid=config["map"]["min_valid"],
-        tags=provenance.tags(SETTINGS),
+        digest=provenance.digest(SETTINGS),
     script:
         "../../scripts/classify.py"

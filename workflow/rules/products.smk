@@ -16,6 +16,6 @@ rule mosaic:
     params:
         mosaic=config["mosaic"],
         classes=classes_of,
-        tags=provenance.tags(SETTINGS),
+        digest=provenance.digest(SETTINGS),
     script:
         "../../scripts/mosaic.py"

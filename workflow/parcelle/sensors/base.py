@@ -41,13 +41,14 @@ class Mask:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """One date of one sensor over a tile."""
+    """One date of one sensor over a tile; `fingerprint` changes when a file of it is replaced."""
 
     id: str
     sensor: str
     datetime: dt.datetime
     assets: dict[str, Asset]
     masks: tuple[Mask, ...] = ()
+    fingerprint: str = ""
 
     @property
     def date(self) -> dt.date:
@@ -57,10 +58,11 @@ class Acquisition:
 
 @dataclass(frozen=True)
 class Problem:
-    """A product that cannot be used, and why, in one clause."""
+    """A product that cannot be used, and why, in one clause; and its day, where its name says it."""
 
     product: str
     why: str
+    date: dt.date | None = None
 
     def __str__(self) -> str:
         """For messages and logs."""
@@ -73,6 +75,8 @@ class Format(Protocol):
     Attributes:
         bands: All bands of the product, in their natural order; their names are what settings may ask for.
         optical: Whether its dates count in the `validity` product.
+        date_of: If there is one: the day of one of `products`, or None. Without it, products of other years in one
+            folder are inputs of every run.
 
     """
 

@@ -35,6 +35,13 @@ class Sentinel2L2A:
         """Metadata file of each product folder, or else its first band, or else the folder itself."""
         return [_key(folder) for folder in _folders(path, tile)]
 
+    def date_of(self, product: Path) -> datetime.date | None:
+        """Day in the name of the product's folder, or in that of its metadata or band file."""
+        try:
+            return datetime.datetime.strptime(product.name[11:19], "%Y%m%d").date()
+        except ValueError:
+            return None
+
     def find(self, path: str, tile: str, sensor: str) -> tuple[list[Acquisition], list[Problem]]:
         """Read the names of the files; nothing is opened."""
         found: list[Acquisition] = []
@@ -43,7 +50,7 @@ class Sentinel2L2A:
             try:
                 found.append(self._acquisition(folder, tile, sensor))
             except (ValueError, OSError) as error:
-                problems.append(Problem(str(folder), str(error)))
+                problems.append(Problem(str(folder), str(error), self.date_of(folder)))
         return found, problems
 
     def _acquisition(self, folder: Path, tile: str, sensor: str) -> Acquisition:
