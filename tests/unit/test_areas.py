@@ -1,5 +1,7 @@
 """Which pixels lie in a polygon: compared with every centre asked one by one."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -95,3 +97,20 @@ def test_areas_that_were_changed_are_refused(tmp_path):
     (tmp_path / "areas.parquet").write_text("something else")
     with pytest.raises(StaleError, match="has no checksum beside it"):
         Areas.read(str(tmp_path / "areas.parquet"))
+
+
+def test_many_threads_may_ask_one_polygon(tmp_path):
+    """GEOS builds the index of a prepared polygon while it is asked; unguarded, this crashes within a few rounds."""
+    angles = np.linspace(0, 2 * np.pi, 20_000, endpoint=False)
+    radius = 900 + 60 * np.sin(angles * 300)
+    ring = np.column_stack([501_000 + radius * np.cos(angles), 4_999_000 + radius * np.sin(angles)])
+    star, grid = shapely.Polygon(ring), Grid("EPSG:32631", 500_000, 5_000_000, 10, 200, 200)
+    places = list(windows(200, 200, 10))
+    expected = [covered(star, grid, place) for place in places]
+    assert 0.3 < np.mean([e.mean() for e in expected]) < 0.9
+    for _ in range(5):
+        fresh = shapely.Polygon(ring)
+        shapely.prepare(fresh)
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda place, polygon=fresh: covered(polygon, grid, place), places))
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))

@@ -1,5 +1,6 @@
 """Which region a pixel lies in, and whether it is the tile's own."""
 
+import threading
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,6 +11,8 @@ from rasterio.windows import Window
 
 from parcelle import files
 from parcelle.grid import Grid
+
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,14 @@ class Areas:
 def covered(geometry: Any, grid: Grid, window: Window) -> np.ndarray:
     """Pixels whose centre lies in a polygon or on its border: ``(row, column)`` bool.
 
-    Centres are compared as coordinates, not drawn, so that the answer does not depend on the window.
+    Centres are compared as coordinates, not drawn, so that the answer does not depend on the window. One thread at a
+    time: the index of a prepared polygon grows while it is asked, and two threads in it crash or lie.
     """
+    with _ONE_AT_A_TIME:
+        return _covered(geometry, grid, window)
+
+
+def _covered(geometry: Any, grid: Grid, window: Window) -> np.ndarray:
     x, y = grid.centres(window)
     if shapely.covers(geometry, shapely.box(x[0], y[-1], x[-1], y[0])):
         return np.ones((window.height, window.width), bool)
