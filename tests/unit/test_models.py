@@ -43,7 +43,7 @@ def test_a_model_that_is_not_there(name, message):
 
 def test_a_model_is_built_from_its_settings():
     forest = models.build({"name": "forest", "trees": 7, "depth": 3, "min_samples": 4, "features": 2})
-    asked = forest._forest.get_params()
+    asked = forest._options
     names = ("n_estimators", "max_depth", "min_samples_split", "max_features")
     assert [asked[name] for name in names] == [7, 3, 4, 2]
 
