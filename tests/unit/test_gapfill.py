@@ -1,5 +1,8 @@
 """Gap-filling against a slow, obvious reference with exact fractions."""
 
+import os
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -164,3 +167,24 @@ def test_the_layout_of_the_input_does_not_matter():
     values, valid = window(5, 7, np.int16)
     turned = np.asfortranarray(values), np.asfortranarray(valid)
     assert np.array_equal(fill(*turned, DAYS, TARGETS), fill(values, valid, DAYS, TARGETS))
+
+
+def test_processes_that_start_at_once_share_one_cache(tmp_path):
+    """Half of them fill integers, half floats; each must get the code of its own type, from an empty cache."""
+    code = """
+import sys, numpy as np
+from parcelle import gapfill
+dtype = np.dtype(sys.argv[1])
+values = np.array([0, 5], dtype).reshape(2, 1, 1, 1)
+filled = gapfill.fill(values, np.ones((2, 1, 1), bool), np.array([0, 2]), np.array([0, 1, 2]))
+print(filled.dtype, filled.ravel().tolist())
+"""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    started = [
+        subprocess.Popen([*command, dtype], env=environment, stdout=subprocess.PIPE, text=True)
+        for dtype in ("int16", "float32") * 2
+    ]
+    said = [process.communicate()[0].strip() for process in started]
+    assert said == ["int16 [0, 2, 5]", "float32 [0.0, 2.5, 5.0]"] * 2
+    assert len(list(tmp_path.glob("**/*_fill*.nbc"))) == 2

@@ -1,5 +1,10 @@
 """Fill the gaps of a series: linear in time between valid observations, on regular dates."""
 
+import contextlib
+import fcntl
+import functools
+from pathlib import Path
+
 import numba
 import numpy as np
 
@@ -28,8 +33,25 @@ def fill(values: np.ndarray, valid: np.ndarray, days: np.ndarray, targets: np.nd
     seen = np.ascontiguousarray(valid).reshape(dates, height * width)
     filled = np.zeros((len(targets), bands, height * width), values.dtype)
     rounded = np.issubdtype(values.dtype, np.integer)
+    _compile(values.dtype)
     _fill(flat, seen, np.asarray(days, np.int32), np.asarray(targets, np.int32), rounded, filled)
     return filled.reshape(len(targets), bands, height, width)
+
+
+@functools.cache
+def _compile(dtype: np.dtype) -> None:
+    """Compile the kernel for a type, or load it from disk, while no other process does.
+
+    numba numbers its cached files by a list that two processes may change at once; each type could then get the code
+    of the other. A file system without locks is left to luck, as numba leaves every one.
+    """
+    folder = Path(_fill.stats.cache_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "gapfill.lock").open("w") as lock, contextlib.suppress(OSError):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        day = np.zeros(1, np.int32)
+        values = np.zeros((1, 1, 1), dtype)
+        _fill(values, np.ones((1, 1), bool), day, day, np.issubdtype(dtype, np.integer), values.copy())
 
 
 @numba.njit(nogil=True, cache=True)
