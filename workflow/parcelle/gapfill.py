@@ -45,7 +45,7 @@ def _compile(dtype: np.dtype) -> None:
     numba numbers its cached files by a list that two processes may change at once; each type could then get the code
     of the other. A file system without locks is left to luck, as numba leaves every one.
     """
-    folder = Path(_fill.stats.cache_path)
+    folder = Path(str(_fill.stats.cache_path))
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "gapfill.lock").open("w") as lock, contextlib.suppress(OSError):
         fcntl.flock(lock, fcntl.LOCK_EX)
