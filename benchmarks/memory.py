@@ -81,7 +81,8 @@ content = json.loads({json.dumps(json.dumps(content))})
 checked = settings.read(content)
 outputs = {{p: f"out/{{p}}.tif" for p in checked.map.products}}
 outputs |= {{"counts": "out/counts.csv", "clear_shares": "out/clear.csv"}}
-classify("results/acquisitions/{TILE}.json", "results/areas/{TILE}.parquet", "results/model", outputs,
+inputs = "acquisitions/{TILE}.json", "areas/{TILE}.parquet", "plan.json", "model"
+classify(*(f"results/{{name}}" for name in inputs), outputs,
     recipes=[r.to_dict() for r in features.recipes(checked)], seeds=["all"], window=checked.window.size,
     options=mapping.Options((1, 2), tuple(checked.map.products), 1), threads={threads}, tags={{}})
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

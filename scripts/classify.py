@@ -1,6 +1,6 @@
 """Map a tile: every product in one pass over its images."""
 
-from parcelle import acquisitions, features, mapping, provenance, training
+from parcelle import acquisitions, features, mapping, planning, provenance, training
 from parcelle.areas import Areas
 from parcelle.features import Recipe
 from parcelle.log import logged
@@ -9,6 +9,7 @@ from parcelle.log import logged
 def classify(
     inventory: str,
     areas: str,
+    plan: str,
     models: str,
     outputs: dict[str, str],
     *,
@@ -21,6 +22,7 @@ def classify(
 ) -> None:
     """Write the products, the pixels of each class and the clear share of each date; `models` is the folder of all."""
     found, zones = acquisitions.read(inventory), Areas.read(areas)
+    planning.check_grid(plan, found.tile, found.grid)
     made = [Recipe.from_dict(r) for r in recipes]
     names = features.names(made)
     of_region = {
@@ -39,6 +41,7 @@ if __name__ == "__main__":
         classify(
             snakemake.input.acquisitions,
             snakemake.input.areas,
+            f"{snakemake.config['results']}/plan.json",
             f"{snakemake.config['results']}/model",
             dict(snakemake.output.items()),
             recipes=snakemake.params.recipes,

@@ -9,7 +9,7 @@ from parcelle.planning import Plan
 
 def plan(
     source: reference.Source,
-    regions: tuple[str | None, str | None],
+    regions: tuple[str | None, str | None, str | None],
     output: str,
     references: list[str],
     areas: list[str],
@@ -20,8 +20,8 @@ def plan(
     checked: settings.Settings,
 ) -> None:
     """Write the plan, and for each tile its part of the reference and of the regions."""
-    grids = {tile: inventory.tile_grid(checked.sensors, tile, grid) for tile in tiles}
-    planning.check_same_crs(grids, checked.mosaic.crs)
+    grids = {tile: inventory.tile_grid(checked.sensors, tile, grid, inventory.used(checked)) for tile in tiles}
+    planning.check_crs(grids, checked.mosaic.crs)
     polygons = reference.read(source, Nomenclature(tuple(LandClass(code, name, "#000000") for code, name in classes)))
     every, own = planning.read_regions(*regions), planning.own_areas(grids)
     of_tile = {tile: planning.regions_in(every, g, whole=regions[0] is None) for tile, g in grids.items()}
@@ -29,6 +29,9 @@ def plan(
         raise InputError(
             f"tile {outside[0]} lies outside all regions of {regions[0]}: remove it from `tiles`, or draw a region."
         )
+    if regions[0]:
+        for tile, found in of_tile.items():
+            planning.warn_of_gaps(tile, own[tile], found, regions[0])
     pieces = {tile: reference.pieces(polygons, g, own[tile], of_tile[tile]) for tile, g in grids.items()}
     made = Plan(
         grids,
@@ -51,7 +54,7 @@ if __name__ == "__main__":
                 snakemake.params.layer,
                 snakemake.params.group,
             ),
-            (snakemake.input.get("regions") or None, snakemake.params.region),
+            (snakemake.input.get("regions") or None, snakemake.params.region, snakemake.params.region_layer),
             snakemake.output.plan,
             snakemake.output.reference,
             snakemake.output.areas,

@@ -2,14 +2,17 @@
 
 import geopandas as gpd
 
-from parcelle import acquisitions, files, sampling
+from parcelle import acquisitions, files, planning, sampling
 from parcelle.features import Recipe
 from parcelle.log import logged
 
 
-def sample(inventory: str, reference: str, output: str, *, recipes: list[dict], options: sampling.Options) -> None:
+def sample(
+    inventory: str, reference: str, plan: str, output: str, *, recipes: list[dict], options: sampling.Options
+) -> None:
     """Write the samples of a tile."""
     found = acquisitions.read(inventory)
+    planning.check_grid(plan, found.tile, found.grid)
     pieces = gpd.read_parquet(files.verify(reference))
     table = sampling.sample(found, pieces, [Recipe.from_dict(r) for r in recipes], options)
     sampling.write(table, output)
@@ -20,6 +23,7 @@ if __name__ == "__main__":
         sample(
             snakemake.input.acquisitions,
             snakemake.input.reference,
+            f"{snakemake.config['results']}/plan.json",
             snakemake.output.samples,
             recipes=snakemake.params.recipes,
             options=sampling.Options(

@@ -2,18 +2,45 @@
 
 import functools
 
-from parcelle import features, inventory, provenance, resources, settings
+from parcelle import (
+    features,
+    files,
+    inventory,
+    provenance,
+    resources,
+    settings,
+    vectors,
+)
 from parcelle.errors import ParcelleError
 from parcelle.nomenclature import Nomenclature
 from parcelle.planning import Plan
 from snakemake.exceptions import WorkflowError
 
-try:
-    SETTINGS = settings.read(config)
-    CLASSES = Nomenclature.read(SETTINGS.nomenclature)
-    RECIPES = features.recipes(SETTINGS)
-except ParcelleError as error:
-    raise WorkflowError(str(error)) from None
+
+def told(function):
+    """Let a function of the rules fail with its sentence alone, without the place in the code."""
+
+    @functools.wraps(function)
+    def wrapped(*words, **named):
+        try:
+            return function(*words, **named)
+        except ParcelleError as error:
+            raise WorkflowError(str(error)) from None
+
+    return wrapped
+
+
+@told
+def checked(content):
+    """Check the settings, and the files that they are written in."""
+    for path in workflow.config_settings.configfiles:
+        settings.refuse_repeated(path)
+    return settings.read(content)
+
+
+SETTINGS = checked(config)
+CLASSES = told(Nomenclature.read)(SETTINGS.nomenclature)
+RECIPES = features.recipes(SETTINGS)
 
 config.clear()
 config.update(SETTINGS.model_dump(mode="json"))
@@ -35,6 +62,7 @@ wildcard_constraints:
 
 
 @functools.cache
+@told
 def the_plan():
     """Read the plan; the jobs that follow from it are known once it is made.
 
@@ -53,6 +81,7 @@ def targets(wildcards):
         "acquisitions/{tile}.json",
         "areas/{tile}.parquet",
         "map/{tile}/counts.csv",
+        *(f"map/{{tile}}/{product}.tif" for product in PRODUCTS),
     ]
     if SETTINGS.map.freeze:  # nothing is trained, so there is nothing to assess
         return [*collect([f"<results>/{path}" for path in per_tile], tile=TILES), *MAPS]
@@ -72,17 +101,32 @@ def targets(wildcards):
     ]
 
 
+@told
 def products_of(wildcards):
     """List one file per product of a tile."""
-    return inventory.products(SETTINGS.sensors, wildcards.tile, inventory.used(SETTINGS))
+    return inventory.products(
+        SETTINGS.sensors, wildcards.tile, inventory.used(SETTINGS)
+    )
 
 
+@told
 def fingerprint_of(wildcards):
     """Digest names, sizes and times of a tile's images.
 
     It does not take the rule's `input`: Snakemake compares no parameter that follows from that.
     """
-    return inventory.fingerprint(products_of(wildcards))
+    return files.state(
+        inventory.watched(SETTINGS.sensors, wildcards.tile, inventory.used(SETTINGS))
+    )
+
+
+@told
+def fingerprint_of_vectors(wildcards):
+    """Digest sizes and times of the reference and the regions: a shapefile is several files, of which one is input."""
+    paths = [SETTINGS.reference.path] + (
+        [SETTINGS.regions.path] if SETTINGS.regions else []
+    )
+    return files.state(part for path in paths for part in vectors.parts(path))
 
 
 def references_of(wildcards):
@@ -135,11 +179,13 @@ def classes_of(wildcards):
     return CLASSES.to_list() if wildcards.product in ("class", "probability") else []
 
 
+@told
 def sample_memory(wildcards, input, threads, attempt):
     """MiB of a `sample` job."""
     return attempt * resources.sample_mb(input.tile_size, RECIPES, SETTINGS, threads)
 
 
+@told
 def sample_minutes(wildcards, input, threads, attempt):
     """Minutes of a `sample` job."""
     return attempt * resources.sample_minutes(input.tile_size, threads)
@@ -150,6 +196,7 @@ def train_memory(wildcards, input, attempt):
     return attempt * resources.train_mb(input.samples)
 
 
+@told
 def classify_memory(wildcards, input, threads, attempt):
     """MiB of a `classify` job."""
     return attempt * resources.classify_mb(
@@ -157,6 +204,7 @@ def classify_memory(wildcards, input, threads, attempt):
     )
 
 
+@told
 def classify_minutes(wildcards, input, threads, attempt):
     """Minutes of a `classify` job."""
     return attempt * resources.classify_minutes(input.tile_size, threads)

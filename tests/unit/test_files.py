@@ -1,6 +1,7 @@
 """Files are whole or not there."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import threading
@@ -177,3 +178,17 @@ def test_changed_json_is_not_read(tmp_path):
 def test_checksum_is_that_of_sha256sum(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert files.checksum(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_the_state_of_files_follows_sizes_times_and_presence(tmp_path):
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.write_text("1")
+    states = [files.state([a, b])]
+    b.write_text("2")
+    states.append(files.state([a, b]))
+    os.utime(b, ns=(1, 1))
+    states.append(files.state([a, b]))
+    b.unlink()
+    b.symlink_to("nowhere")
+    assert files.state([b, a, a]) == states[0]
+    assert len(set(states)) == 3

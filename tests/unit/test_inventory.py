@@ -270,24 +270,20 @@ def test_products_are_those_of_all_sensors(tmp_path, products):
     assert inventory.products({"s2": sensors["s2"]}, "31TDJ") == []
 
 
-@pytest.fixture
-def keys(tmp_path, products):
-    return inventory.products({"s2": sensor(str(tmp_path))}, "31TCJ")
+def fingerprint(folder):
+    return files.state(inventory.watched({"s2": sensor(str(folder))}, "31TCJ"))
 
 
-def test_the_fingerprint_stays_while_the_files_do(keys, products):
-    before = inventory.fingerprint(keys)
+def test_the_fingerprint_stays_while_the_files_do(tmp_path, products):
+    before = fingerprint(tmp_path)
     assert len(before) == 16
-    assert inventory.fingerprint(keys[::-1]) == before
-    assert inventory.fingerprint(keys + keys) == before
-    assert inventory.fingerprint([str(folder) for folder in products]) == before
     path = band(products[1], "B4")
     path.read_bytes()
     path.chmod(0o600)
     status = path.stat()
     path.write_bytes(path.read_bytes())
     os.utime(path, ns=(0, status.st_mtime_ns))
-    assert inventory.fingerprint(keys) == before
+    assert fingerprint(tmp_path) == before
 
 
 def resize(path):
@@ -319,23 +315,56 @@ def replaced_by_link(path):
         replaced_by_link,
     ],
 )
-def test_the_fingerprint_changes_with_size_time_and_name_of_any_file(keys, products, change, deep):
+def test_the_fingerprint_changes_with_size_time_and_name_of_any_file(tmp_path, products, change, deep):
     mask = products[2] / "MASKS" / f"{products[2].name}_SAT_R1.tif"
-    before = inventory.fingerprint(keys)
+    before = fingerprint(tmp_path)
     change(mask if deep else band(products[2], "B4"))
-    assert inventory.fingerprint(keys) != before
+    assert fingerprint(tmp_path) != before
 
 
-def test_the_fingerprint_changes_with_a_product(keys):
-    assert len({inventory.fingerprint(keys[:n]) for n in range(4)}) == 4
+def test_the_fingerprint_changes_with_a_product(tmp_path, products):
+    before = fingerprint(tmp_path)
+    theia(tmp_path / "31TCJ", 28)
+    assert fingerprint(tmp_path) != before
 
 
-def test_the_fingerprint_of_a_file_in_the_working_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "items.json").write_text("{}")
-    before = inventory.fingerprint(["items.json"])
-    (tmp_path / "items.json").write_text("{ }")
-    assert inventory.fingerprint(["items.json"]) != before
+def test_a_link_that_leads_back_is_not_followed(tmp_path, products):
+    (products[0] / "MASKS" / "up").symlink_to(products[0])
+    before = fingerprint(tmp_path)
+    assert fingerprint(tmp_path) == before
+
+
+def test_images_of_a_catalogue_are_watched_wherever_they_lie(tmp_path):
+    """And nothing else: what lies beside the ItemCollection may be another tile's, or the results."""
+    settings = {"s1": radar(tmp_path / "catalogue", [3, 8])}
+    (tmp_path / "catalogue/3-3.tif").rename(tmp_path / "elsewhere.tif")
+    items = tmp_path / "catalogue/items.json"
+    items.write_text(items.read_text().replace("./3-3.tif", "../elsewhere.tif"))
+
+    def now():
+        return files.state(inventory.watched(settings, "31UDS"))
+
+    before = now()
+    (tmp_path / "catalogue/other.json").write_text("{}")
+    assert now() == before
+    os.utime(tmp_path / "elsewhere.tif", ns=(1, 1))
+    assert now() != before
+
+
+def test_one_odd_image_does_not_decide_the_grid(tmp_path, products):
+    theia(tmp_path / "31TCJ", 1)
+    odd = band(tmp_path / "31TCJ" / "SENTINEL2A_20180301-105435-457_L2A_T31TCJ_C_V1-0", "B2")
+    save(odd, constant(1, BIG), BIG)
+    sensors = {"s2": sensor(str(tmp_path))}
+    assert inventory.tile_grid(sensors, "31TCJ", "header") == TILE
+    assert inventory.tile_grid(sensors, "31TCJ", "header", (FIRST, FIRST)) == BIG
+
+
+def test_a_mask_of_real_numbers_is_refused(tmp_path, products):
+    mask = products[0] / "MASKS" / f"{products[0].name}_CLM_R1.tif"
+    save(mask, constant(0, dtype="float32"))
+    with pytest.raises(InputError, match="is a mask of type float32, where whole numbers are expected"):
+        take(tmp_path)
 
 
 def test_products_of_other_days_are_no_inputs(tmp_path, products):

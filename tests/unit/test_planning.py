@@ -6,7 +6,7 @@ import shapely
 
 from parcelle import planning
 from parcelle.areas import Areas
-from parcelle.errors import InputError
+from parcelle.errors import InputError, StaleError
 from parcelle.grid import Grid, reproject
 from parcelle.planning import Plan
 
@@ -205,10 +205,35 @@ def test_a_tile_that_owns_nothing(tmp_path):
     assert not Areas.read(str(tmp_path / "areas.parquet")).own_pixels(within, within.whole).any()
 
 
+def test_tiles_must_be_in_metres():
+    degrees = Grid("EPSG:4326", 3, 50, 0.0001, 10, 10)
+    feet = Grid("EPSG:2229", 6_000_000, 2_000_000, 30, 10, 10)
+    for grid in (degrees, feet):
+        with pytest.raises(InputError, match=r"tile D is in .* not projected in metres"):
+            planning.check_crs({"D": grid}, "EPSG:3035")
+
+
+def test_another_grid_than_the_plans_is_refused(tmp_path):
+    path = tmp_path / "plan.json"
+    regions = {name: ["r"] for name in TILES}
+    Plan(TILES, regions, regions).write(str(path))
+    planning.check_grid(path, "A", A)
+    with pytest.raises(StaleError, match=r"tile A: its images are on the grid .* snakemake --forcerun plan"):
+        planning.check_grid(path, "A", B)
+
+
+def test_a_gap_between_regions_is_told(caplog):
+    own = A.footprint()
+    left, bottom, right, top = A.bounds
+    half = gpd.GeoDataFrame({"name": ["w"]}, geometry=[shapely.box(left, bottom, (left + right) / 2, top)], crs=A.crs)
+    planning.warn_of_gaps("A", own, half, "regions.gpkg")
+    assert "tile A: 50.0 % of it lies in no region of regions.gpkg and is not mapped" in caplog.messages
+
+
 def test_several_crs_need_one_for_the_mosaic():
     with pytest.raises(
         InputError, match=r"tile C is in EPSG:32632 and tile A in EPSG:32631: .* `mosaic: {crs: EPSG:3035}`"
     ):
-        planning.check_same_crs(TILES, None)
-    planning.check_same_crs(TILES, "EPSG:3035")
-    planning.check_same_crs({"A": A, "B": B}, None)
+        planning.check_crs(TILES, None)
+    planning.check_crs(TILES, "EPSG:3035")
+    planning.check_crs({"A": A, "B": B}, None)

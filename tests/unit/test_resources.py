@@ -1,10 +1,8 @@
-import json
-
 import pytest
 import yaml
 from unit import tiny
 
-from parcelle import mapping, resources, settings
+from parcelle import files, mapping, resources, settings
 from parcelle.mapping import Options
 
 SETTINGS = """
@@ -31,7 +29,7 @@ def size(tmp_path):
 
     def write(pixels=FULL, **sensors):
         path = tmp_path / f"{pixels}-{len(list(tmp_path.iterdir()))}.size.json"
-        path.write_text(json.dumps({"pixels": pixels, "sensors": SENSORS | sensors}))
+        files.write_json(path, {"pixels": pixels, "sensors": SENSORS | sensors})
         return str(path)
 
     return write

@@ -93,8 +93,8 @@ def test_an_unknown_setting_is_named_with_those_of_its_group(path):
 
 
 def test_an_unknown_setting_of_a_group_that_may_be_empty():
-    config = least(regions={"path": "r.gpkg", "field": "name", "layer": "x"})
-    assert refusals(config) == ["regions.layer: unknown setting; allowed here: path, field"]
+    config = least(regions={"path": "r.gpkg", "field": "name", "layers": "x"})
+    assert refusals(config) == ["regions.layers: unknown setting; allowed here: path, field, layer"]
 
 
 WRONG = [
@@ -280,6 +280,7 @@ def test_a_full_file_keeps_every_value():
     expected["sensors"]["s2"] |= {"collection": None}
     expected["sensors"]["s1"] |= {"bands": None, "resampling": "bilinear", "indices": None, "additional": []}
     expected["split"] |= {"block": None}
+    expected["regions"] |= {"layer": None}
     assert dumped == expected
 
 
@@ -311,3 +312,25 @@ def test_the_example_takes_its_data_from_the_environment(monkeypatch):
     assert read.sensors["s2"].path == "/somewhere/flanders-2018/{tile}/items.json"
     monkeypatch.delenv("PARCELLE_DATA")
     assert all("PARCELLE_DATA is not set" in line for line in refusals(yaml.safe_load(path.read_text())))
+
+
+def test_a_setting_that_stands_twice_is_refused(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("seeds: 2\nsplit: {ratio: 0.5}\nseeds: 3\n")
+    with pytest.raises(SettingsError, match=r"twice\.yaml, line 1: 'seeds' stands twice in one group"):
+        settings.refuse_repeated(path)
+    path.write_text("split: {ratio: 0.5}\nsampling: {ratio: 1}\n")
+    settings.refuse_repeated(path)
+    path.write_text("period: {start: 2018-06-31}\n")
+    with pytest.raises(SettingsError, match=r"twice\.yaml is no YAML that can be read: day"):
+        settings.refuse_repeated(path)
+
+
+@pytest.mark.parametrize("results", ["out/", "./out", "x/../out"])
+def test_a_folder_is_written_in_one_way(results):
+    assert settings.read(least(results=results)).results == "out"
+
+
+@pytest.mark.parametrize("change", [{"results": "res {x}"}, {"reference": {"path": "{x}.gpkg", "field": "code"}}])
+def test_paths_hold_no_braces(change):
+    assert "no braces and no control characters may stand in it" in refusals(least(**change))[0]

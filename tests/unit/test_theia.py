@@ -69,12 +69,25 @@ def test_bands_of_10_and_20_m():
     assert {b.unit for b in Sentinel2L2A.bands} == {"reflectance"}
 
 
+def test_products_that_are_missing_are_named(tmp_path):
+    tile = tmp_path / "31TCJ"
+    product(tile)
+    (tile / "SENTINEL2A_20180125-105435-457_L2A_T31TCJ_C_V1-0.zip").touch()
+    (tile / "SENTINEL2A_20180225-105435-457_L2A_T31TCJ_C_V1-0").symlink_to(tmp_path / "unmounted")
+    acquisitions, problems = found(tmp_path)
+    assert len(acquisitions) == 1
+    assert [p.why for p in problems] == ["it is no folder: unpack it", "it is a link to nothing"]
+    assert [p.date.month for p in problems] == [1, 2]
+    assert len(Sentinel2L2A().products(str(tmp_path), "31TCJ")) == 3
+
+
 def test_products_come_by_name_whatever_else_lies_there(tmp_path):
     tile = tmp_path / "31TCJ"
     for date in reversed(DATES):
         product(tile, date)
     (tile / "LANDSAT8_20180105").mkdir()
-    (tile / "SENTINEL2A_20180125-105435-457_L2A_T31TCJ_C_V1-0.zip").touch()
+    (tile / f"SENTINEL2A_{DATES[0]}_L2A_T31TCJ_C_V1-0.zip").touch()  # unpacked beside
+    (tile / "SENTINEL2A.txt").touch()
     (tile / "readme.txt").touch()
     acquisitions, problems = found(tmp_path)
     assert [a.datetime.day for a in acquisitions] == [5, 15]

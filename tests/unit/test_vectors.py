@@ -198,3 +198,12 @@ def test_a_name_bears_the_noise_of_another_program(seed):
 def test_a_name_changes_with_a_vertex():
     moved = shapely.transform(FIELD, lambda xy: xy + np.where(xy == xy[1], 1e-6, 0))
     assert vectors.identity([moved]) != vectors.identity([FIELD])
+
+
+def test_a_vector_file_is_all_its_parts(tmp_path):
+    assert vectors.parts("a/b.shp") == ["a/b.shp", "a/b.dbf", "a/b.shx", "a/b.prj", "a/b.cpg"]
+    assert vectors.parts("a/b.gpkg") == ["a/b.gpkg", "a/b.gpkg-wal"]
+    assert vectors.parts("a/b.parquet") == ["a/b.parquet"]
+    (tmp_path / "x.gdb").mkdir()
+    (tmp_path / "x.gdb/a.gdbtable").touch()
+    assert vectors.parts(str(tmp_path / "x.gdb")) == [str(tmp_path / "x.gdb/a.gdbtable")]

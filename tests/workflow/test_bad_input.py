@@ -68,20 +68,26 @@ def test_no_setting_of_the_example_survives(again):
 def test_missing_folder(again):
     shutil.rmtree(again / "country/sentinel2")
     said = refused(again, "--until", "inventory")
-    assert f"tile {TILE} has no acquisition that can be read: looked for s2 in country/sentinel2/{TILE}" in said
+    assert (
+        "has no acquisition that can be read from 2018-01-01 to 2018-12-31: looked for s2 in country/sentinel2/31T"
+        in said
+    )
 
 
 def test_tile_without_acquisitions(again):
     shutil.rmtree(again / f"country/sentinel2/{TILE}")
     (again / f"country/sentinel2/{TILE}").mkdir()
     said = refused(again, "--until", "inventory")
-    assert f"tile {TILE} has no acquisition that can be read: looked for s2 in country/sentinel2/{TILE}" in said
+    assert (
+        "has no acquisition that can be read from 2018-01-01 to 2018-12-31: looked for s2 in country/sentinel2/31T"
+        in said
+    )
 
 
 def test_no_acquisition_in_the_period(again):
     country.configure(again, period={"start": "2017-01-01", "end": "2017-12-31", "step": 40})
     said = refused(again, "--until", "inventory")
-    assert "has no usable acquisition of s2 from 2017-01-01 to 2017-12-31 (8 at other dates" in said
+    assert "has no acquisition that can be read from 2017-01-01 to 2017-12-31: looked for s2 in" in said
 
 
 def test_truncated_image(again):
@@ -123,6 +129,38 @@ def test_image_of_another_grid(again):
     said = refused(again, "--until", "inventory")
     assert f"{image.relative_to(again)} is on another grid: EPSG:32631 (" in said
     assert "where the tile has EPSG:32631 (731860, 5095040), 60 × 60 pixels of 10" in said
+
+
+def test_images_of_another_extent_than_the_plan(again):
+    """A tile delivered anew, larger: its regions and its reference were cut for the old extent."""
+    for image in (again / "country/sentinel2/32TKR").glob("**/*.tif"):
+        with rasterio.open(image) as old:
+            profile, pixels = old.profile, old.read()
+        size = {"height": old.height + 40 // (old.res[0] // 10), "width": old.width}
+        with rasterio.open(image, "w", **(profile | size)) as new:
+            new.write(np.pad(pixels, ((0, 0), (0, int(size["height"]) - old.height), (0, 0)), mode="edge"))
+    said = refused(again, "-k")
+    assert "tile 32TKR: its images are on the grid EPSG:32632 (" in said
+    assert "snakemake --forcerun plan" in said
+    country.run(again, "--forcerun", "plan")
+    with rasterio.open(again / "results/map/32TKR/class.tif") as image:
+        assert image.shape == (100, 60)
+
+
+def test_a_setting_that_stands_twice(again):
+    with (again / "settings.yaml").open("a") as stream:
+        stream.write("seeds: 3\n")
+    said = refused(again, "-n")
+    assert "'seeds' stands twice in one group" in said and "Traceback" not in said
+
+
+def test_a_plan_that_was_cut_is_refused_with_its_sentence_alone(again):
+    plan = again / "results/plan.json"
+    times = plan.stat()
+    plan.write_text(plan.read_text()[:-5])
+    os.utime(plan, ns=(times.st_atime_ns, times.st_mtime_ns))
+    said = refused(again, "-n")
+    assert "results/plan.json was changed or cut after it was written" in said
 
 
 def test_missing_band(again):

@@ -92,6 +92,16 @@ def test_one_polygon(again):
     assert country.run(again) == sorted(expected)
 
 
+def test_a_reference_replaced_by_an_older_file(again):
+    path = again / "country/reference.gpkg"
+    times = path.stat()
+    frame = gpd.read_file(path)
+    frame.loc[0, "geometry"] = frame.geometry[0].buffer(-3)
+    frame.to_file(path)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns - 10**12))
+    assert "plan" in country.run(again, "--until", "plan")
+
+
 def test_one_more_seed(again):
     country.configure(again, seeds=3)
     expected = [f"{rule}/{region}/2" for rule in ("split", "train") for region in ("north", "south")]

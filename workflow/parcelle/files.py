@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,22 @@ def checksum(path: str | Path) -> str:
 def beside(path: str | Path) -> Path:
     """Path of the checksum that lies beside a file."""
     return Path(f"{path}.sha256")
+
+
+def state(paths: Iterable[str | Path]) -> str:
+    """Digest of the names, sizes and times of files: another one means that some file was replaced.
+
+    A file that is missing, or a link to nothing, counts as such.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(set(map(str, paths))):
+        try:
+            status = Path(path).stat()
+        except OSError:
+            digest.update(f"{path}\0missing\n".encode())
+        else:
+            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 @contextlib.contextmanager

@@ -134,6 +134,12 @@ def _text(crs: Any) -> str:
     return f"EPSG:{code}" if code else crs.to_wkt()
 
 
+def in_metres(crs: Any) -> bool:
+    """Whether a CRS is projected, with metres on both axes."""
+    found = pyproj.CRS.from_user_input(crs)
+    return found.is_projected and all(axis.unit_conversion_factor == 1 for axis in found.axis_info[:2])
+
+
 def same_crs(a: Any, b: Any) -> bool:
     """Whether two CRS are one."""
     return a == b or pyproj.CRS.from_user_input(a) == pyproj.CRS.from_user_input(b)

@@ -1,7 +1,6 @@
 """Take stock of a tile: find its acquisitions, open each once, name what is wrong with it."""
 
 import datetime
-import hashlib
 import logging
 import os
 from collections import Counter
@@ -10,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
 
 from parcelle import files, sensors
@@ -17,11 +17,14 @@ from parcelle.acquisitions import Inventory, ordered
 from parcelle.errors import InputError
 from parcelle.features import recipes
 from parcelle.grid import Grid, mgrs_grid
-from parcelle.sensors import Acquisition, Asset, Mask, Problem
+from parcelle.sensors import Acquisition, Asset, Format, Mask, Problem
 from parcelle.series import GDAL, dates_of
 from parcelle.settings import Sensor, Settings
 
 log = logging.getLogger(__name__)
+
+# Headers that a tile's grid is taken from: enough to outvote an odd one.
+LOOKED_AT = 5
 
 
 def asked(settings: Settings) -> dict[str, Any]:
@@ -63,40 +66,49 @@ def _within(day: datetime.date | None, days: tuple[datetime.date, datetime.date]
     return day is None or days is None or days[0] <= day <= days[1]
 
 
-def fingerprint(paths: Sequence[str]) -> str:
-    """Digest of the names, sizes and times of all files in the folders of the products.
+def watched(
+    settings: Mapping[str, Sensor], tile: str, days: tuple[datetime.date, datetime.date] | None = None
+) -> list[str]:
+    """All files of the products of a tile, for the fingerprint of its inventory.
 
-    One that changes means that some image was replaced; images are not read.
+    A format says which with a method `watched(path, tile)`; without one, they are those in the products' folders.
     """
-    digest = hashlib.sha256()
-    for folder in sorted({p if os.path.isdir(p) else os.path.dirname(p) or "." for p in paths}):
-        for name, size, time in _scan(folder):
-            digest.update(f"{name}\0{size}\0{time}\n".encode())
-    return digest.hexdigest()[:16]
+    found: list[str] = []
+    for name, sensor in settings.items():
+        format = sensors.of(sensor)
+        if hasattr(format, "watched"):
+            found += map(str, format.watched(sensor.path, tile))
+        else:
+            keys = products({name: sensor}, tile, days)
+            folders = sorted({p if os.path.isdir(p) else os.path.dirname(p) or "." for p in keys})
+            found += [path for folder in folders for path in _scan(folder)]
+    return found
 
 
-def _scan(folder: str) -> Iterator[tuple[str, int, int]]:
+def _scan(folder: str) -> Iterator[str]:
+    """Files in a folder and the folders in it; links to folders are not followed, since they may lead back."""
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
-            if entry.is_dir():
+            if entry.is_dir(follow_symlinks=False):
                 yield from _scan(entry.path)
             else:
-                try:
-                    status = entry.stat()
-                except OSError:  # a link to nothing: the inventory will name it
-                    yield entry.path, -1, 0
-                else:
-                    yield entry.path, status.st_size, status.st_mtime_ns
+                yield entry.path
 
 
-def tile_grid(settings: Mapping[str, Sensor], tile: str, source: str) -> Grid:
+def tile_grid(
+    settings: Mapping[str, Sensor],
+    tile: str,
+    source: str,
+    days: tuple[datetime.date, datetime.date] | None = None,
+) -> Grid:
     """Grid of a tile: from its MGRS name, or from the finest of its sensors.
 
     Args:
-        settings: Sensors. The finest band of the first readable acquisition of each is looked at; the finest of these
-            gives the grid, the first in the order of the settings where several are equal.
+        settings: Sensors. The finest band of some acquisitions of each is looked at, and most of them must agree; the
+            finest of the sensors gives the grid, the first in the order of the settings where several are equal.
         tile: Name of the tile.
         source: `mgrs` or `header`.
+        days: First and last day whose acquisitions are used.
 
     Raises:
         InputError: No acquisition of the tile can be read.
@@ -104,23 +116,40 @@ def tile_grid(settings: Mapping[str, Sensor], tile: str, source: str) -> Grid:
     """
     if source == "mgrs":
         return mgrs_grid(tile)
-    grids = [grid for name, sensor in settings.items() if (grid := _sensor_grid(name, sensor, tile))]
+    grids, faults = [], []
+    for name, sensor in settings.items():
+        grid, wrong = _sensor_grid(name, sensor, tile, days)
+        grids += [grid] if grid else []
+        faults += wrong
     if not grids:
-        raise InputError(f"tile {tile} has no acquisition that can be read: {_where(settings, tile)}.")
+        where = _where(settings, tile)
+        when = f" from {days[0]} to {days[1]}" if days else ""
+        raise InputError(f"tile {tile} has no acquisition that can be read{when}: {where}.{_examples(faults)}")
     return min(grids, key=lambda g: g.resolution)
 
 
-def _sensor_grid(name: str, sensor: Sensor, tile: str) -> Grid | None:
-    """Grid of the finest band of a sensor's first readable acquisition."""
+def _sensor_grid(
+    name: str, sensor: Sensor, tile: str, days: tuple[datetime.date, datetime.date] | None
+) -> tuple[Grid | None, list[Problem]]:
+    """Commonest grid of the finest band of five acquisitions over the period, or of more while none can be read."""
     format = sensors.of(sensor)
-    found, _ = format.find(sensor.path, tile, name)
-    finest = min(format.bands, key=lambda b: b.gsd).name
-    for acquisition in ordered(found):
+    found, faults = format.find(sensor.path, tile, name)
+    faults = [p for p in faults if _within(p.date, days)]
+    paths = [a.assets[_finest(format)].path for a in ordered(found) if _within(a.date, days)]
+    spread = paths[:: max(len(paths) // LOOKED_AT, 1)]
+    grids: Counter[Grid] = Counter()
+    for i, path in enumerate([*spread, *(p for p in paths if p not in spread)]):
+        if i >= LOOKED_AT and grids:
+            break
         try:
-            return Grid.of_file(acquisition.assets[finest].path)
-        except InputError:
-            continue
-    return None
+            grids[Grid.of_file(path)] += 1
+        except InputError as error:
+            faults.append(Problem(os.path.basename(path), str(error)))
+    return (grids.most_common(1)[0][0] if grids else None), faults
+
+
+def _finest(format: Format) -> str:
+    return min(format.bands, key=lambda b: b.gsd).name
 
 
 def _where(settings: Mapping[str, Sensor], tile: str) -> str:
@@ -192,13 +221,8 @@ def _with(acquisition: Acquisition, bands: Sequence[str]) -> Acquisition:
 
 
 def _stamp(acquisition: Acquisition) -> str:
-    """Digest of the sizes and times of an acquisition's files: what follows runs again when one was replaced."""
-    digest = hashlib.sha256()
-    paths = {a.path for a in acquisition.assets.values()} | {m.path for m in acquisition.masks}
-    for path in sorted(paths):
-        status = os.stat(path) if os.path.exists(path) else None
-        digest.update(f"{os.path.basename(path)}\0{status and (status.st_size, status.st_mtime_ns)}\n".encode())
-    return digest.hexdigest()[:16]
+    """State of an acquisition's files: what follows runs again when one was replaced."""
+    return files.state([a.path for a in acquisition.assets.values()] + [m.path for m in acquisition.masks])
 
 
 def _examples(problems: list[Problem]) -> str:
@@ -255,6 +279,8 @@ def _image_fault(image: rasterio.DatasetReader, parts: Sequence[Asset | Mask], g
         return f"is on another grid: {own}, where the tile has {grid}"
     if missing := [p.band for p in parts if p.band > image.count]:
         return f"has {image.count} bands, but band {missing[0]} is asked for"
+    if any(isinstance(p, Mask) and np.dtype(image.dtypes[p.band - 1]).kind not in "iu" for p in parts):
+        return f"is a mask of type {image.dtypes[0]}, where whole numbers are expected"
     return _truncation(image)
 
 

@@ -1,5 +1,6 @@
 """The plan of a run: which regions each tile has, and which tiles each model learns from."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -8,8 +9,10 @@ import geopandas as gpd
 import shapely
 
 from parcelle import files, vectors
-from parcelle.errors import InputError
-from parcelle.grid import Grid, reproject, same_crs
+from parcelle.errors import InputError, StaleError
+from parcelle.grid import Grid, in_metres, reproject, same_crs
+
+log = logging.getLogger(__name__)
 
 WHOLE = "whole"
 
@@ -59,6 +62,28 @@ class Plan:
         return [tile for tile, regions in self.sampled.items() if region in regions]
 
 
+def check_grid(plan: str | Path, tile: str, grid: Grid) -> None:
+    """Refuse a tile whose images lie on another grid than the one its reference and regions were cut for.
+
+    Raises:
+        StaleError: Names both, and the command that mends it.
+
+    """
+    planned = Plan.read(plan).tiles[tile]
+    if planned != grid:
+        raise StaleError(
+            f"tile {tile}: its images are on the grid {grid}, but the plan was made for {planned}. "
+            "Make the plan again: snakemake --forcerun plan"
+        )
+
+
+def warn_of_gaps(tile: str, own: shapely.Geometry, regions: gpd.GeoDataFrame, path: str) -> None:
+    """Say how much of a tile's own part lies in no region, hence is not mapped."""
+    gap = shapely.area(shapely.difference(own, shapely.union_all(regions.geometry.to_numpy()))) / shapely.area(own)
+    if gap > 0.001:
+        log.warning("tile %s: %.1f %% of it lies in no region of %s and is not mapped", tile, 100 * gap, path)
+
+
 def own_areas(grids: dict[str, Grid]) -> dict[str, shapely.Geometry]:
     """Part of each tile that no earlier tile covers, in the tile's CRS."""
     outlines = {name: grid.footprint_in("EPSG:4326") for name, grid in grids.items()}
@@ -72,7 +97,7 @@ def own_areas(grids: dict[str, Grid]) -> dict[str, shapely.Geometry]:
     return areas
 
 
-def read_regions(path: str | None, field: str | None) -> gpd.GeoDataFrame:
+def read_regions(path: str | None, field: str | None, layer: str | None = None) -> gpd.GeoDataFrame:
     """Regions by name, one row each: `name`, geometry. Without a file, one region that is everywhere.
 
     Raises:
@@ -81,7 +106,7 @@ def read_regions(path: str | None, field: str | None) -> gpd.GeoDataFrame:
     """
     if path is None or field is None:
         return gpd.GeoDataFrame({"name": [WHOLE]}, geometry=[shapely.box(-180, -90, 180, 90)], crs="EPSG:4326")
-    frame = vectors.mend(vectors.read(path, [field]), path)
+    frame = vectors.mend(vectors.read(path, [field], layer), path)
     vectors.refuse(frame[field].isna(), frame, path, f"have no {field}", "name or remove them")
     names = frame[field].astype(str)
     bad = ~names.str.fullmatch(r"[\w-]+") | (names == "all")
@@ -147,15 +172,20 @@ def write_areas(regions: gpd.GeoDataFrame, own: shapely.Geometry, path: str) -> 
         rows.to_parquet(draft, index=False)
 
 
-def check_same_crs(grids: dict[str, Grid], crs: str | None) -> None:
-    """Refuse tiles of several CRS without a CRS for the mosaic, before any image is read.
+def check_crs(grids: dict[str, Grid], crs: str | None) -> None:
+    """Refuse tiles whose CRS is not in metres, and tiles of several CRS without one for the mosaic.
 
     Raises:
-        InputError: `mosaic.crs` is needed.
+        InputError: The images must be warped, or `mosaic.crs` is needed.
 
     """
     first = next(iter(grids.values()))
     for name, grid in grids.items():
+        if not in_metres(grid.crs):
+            raise InputError(
+                f"tile {name} is in {grid.crs}, which is not projected in metres: areas would be wrong. Warp its "
+                "images, e.g. to UTM."
+            )
         if crs is None and not same_crs(grid.crs, first.crs):
             raise InputError(
                 f"tile {name} is in {grid.crs} and tile {next(iter(grids))} in {first.crs}: say which CRS the mosaic "

@@ -1,12 +1,11 @@
 """What jobs need: memory and time as formulas of the tile's size, for the rules' `resources`."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parcelle import mapping
+from parcelle import files, mapping
 from parcelle.features import Recipe
 from parcelle.settings import Settings
 
@@ -76,4 +75,7 @@ def _models_mb(settings: Settings, classes: int) -> float:
 
 
 def _read(size: str) -> dict[str, Any]:
-    return json.loads(Path(size).read_text())
+    # Snakemake takes this error, and no other, for a file that is still to be made.
+    if not Path(size).exists():
+        raise FileNotFoundError(size)
+    return files.read_json(size)

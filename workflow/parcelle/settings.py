@@ -10,6 +10,7 @@ import re
 import string
 from typing import Annotated, Any, Literal, Self
 
+import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -34,7 +35,15 @@ def _expanded(path: str) -> str:
     return expanded
 
 
+def _plain(path: str) -> str:
+    """Refuse characters that the workflow gives a meaning; write a folder in one way only."""
+    if re.search(r"[{}\x00-\x1f]", path):
+        raise ValueError("no braces and no control characters may stand in it")
+    return os.path.normpath(path)
+
+
 File = Annotated[str, Field(min_length=1), AfterValidator(_expanded)]
+Place = Annotated[File, AfterValidator(_plain)]
 
 
 def _only_tile(path: str) -> str:
@@ -136,7 +145,7 @@ class Sensor(Group):
 class Reference(Group):
     """Polygons whose class someone vouches for."""
 
-    path: File = Field(description="Any vector file: GeoPackage, shapefile, GeoParquet …, in any CRS.")
+    path: Place = Field(description="Any vector file: GeoPackage, shapefile, GeoParquet …, in any CRS.")
     field: str = Field(description="Field with the class: a code or a name of the nomenclature.")
     layer: str | None = Field(None, description="Layer, where the file has several.")
 
@@ -144,8 +153,9 @@ class Reference(Group):
 class Regions(Group):
     """Areas with a model each."""
 
-    path: File = Field(description="Any vector file, in any CRS.")
+    path: Place = Field(description="Any vector file, in any CRS.")
     field: str = Field(description="Field with the region's name.")
+    layer: str | None = Field(None, description="Layer, where the file has several.")
 
 
 class Split(Group):
@@ -258,7 +268,7 @@ class Window(Group):
 class Settings(Group):
     """The whole of a settings file."""
 
-    results: File = Field("results", description="Folder of all outputs, logs and benchmarks.")
+    results: Place = Field("results", description="Folder of all outputs, logs and benchmarks.")
     tiles: list[Name] = Field(
         min_length=1, description="Tiles to map. Where tiles overlap, the first of this list comes first."
     )
@@ -272,7 +282,7 @@ class Settings(Group):
     )
     period: Period = Field(description="Regular dates.")
     reference: Reference = Field(description="Reference polygons.")
-    nomenclature: File = Field(description="CSV of the classes: code, name, colour, parent.")
+    nomenclature: Place = Field(description="CSV of the classes: code, name, colour, parent.")
     regions: Regions | None = Field(None, description="Areas with a model each; one model for all tiles if empty.")
     seeds: int = Field(
         5, ge=1, le=1000, description="Number of learn/validation splits, and models that are validated."
@@ -311,3 +321,31 @@ def read(config: dict) -> Settings:
     except ValidationError as error:
         lines = refusals.sentences(error, config, Settings)
         raise SettingsError("Wrong settings:\n  " + "\n  ".join(lines)) from None
+
+
+class _Unrepeated(yaml.SafeLoader):
+    """YAML in which a name may stand only once in its group."""
+
+
+def _mapping(loader: _Unrepeated, node: yaml.MappingNode, deep: bool = False) -> dict:
+    names = [key.value for key, _ in node.value]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise SettingsError(f"{loader.name}, line {node.start_mark.line + 1}: {twice!r} stands twice in one group.")
+    return yaml.SafeLoader.construct_mapping(loader, node, deep)
+
+
+_Unrepeated.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def refuse_repeated(path: str | os.PathLike) -> None:
+    """Refuse a settings file in which a setting stands twice: YAML alone takes the last one without a word.
+
+    Raises:
+        SettingsError: Names the setting, or says where the file is no YAML.
+
+    """
+    try:
+        with open(path, encoding="utf-8") as stream:
+            yaml.load(stream, _Unrepeated)
+    except (yaml.YAMLError, ValueError) as error:
+        raise SettingsError(f"{path} is no YAML that can be read: {error}") from None

@@ -16,6 +16,14 @@ from parcelle.errors import InputError
 log = logging.getLogger(__name__)
 
 
+def parts(path: str) -> list[str]:
+    """Files that a vector file is made of: a shapefile's siblings, a GeoPackage's journal, all of a folder."""
+    if Path(path).is_dir():
+        return [str(p) for p in Path(path).iterdir()]
+    siblings = {".shp": (".dbf", ".shx", ".prj", ".cpg"), ".gpkg": (".gpkg-wal",)}
+    return [path, *(str(Path(path).with_suffix(s)) for s in siblings.get(Path(path).suffix.lower(), ()))]
+
+
 def read(path: str, fields: list[str], layer: str | None = None) -> gpd.GeoDataFrame:
     """Read some fields and the geometry of a vector file; `fid` is the feature's number in it.
 

@@ -21,6 +21,8 @@ checkpoint plan:
         field=config["reference"]["field"],
         layer=config["reference"]["layer"],
         region=(config["regions"] or {"field": None})["field"],
+        region_layer=(config["regions"] or {"layer": None})["layer"],
+        fingerprint=fingerprint_of_vectors,
         group=config["split"]["field"],
         classes=CLASSES.names_by_code(),
     script:

@@ -88,6 +88,21 @@ class Stac:
         file = _file(path, tile)
         return [file] if file.exists() else []
 
+    def watched(self, path: str, tile: str) -> list[Path]:
+        """The ItemCollection, and the images on this machine that the collection's items name."""
+        file = _file(path, tile)
+        if not file.exists():
+            return []
+        hrefs = {
+            str(asset.get("href", ""))
+            for feature in _features(file)
+            if feature.get("collection") == self.collection
+            for asset in (feature.get("assets") or {}).values()
+            if isinstance(asset, dict)
+        }
+        places = (_resolve(href, file) for href in sorted(hrefs))
+        return [file, *(place for place in places if isinstance(place, Path))]
+
     def find(self, path: str, tile: str, sensor: str) -> tuple[list[Acquisition], list[Problem]]:
         """Read the items of the collection; the images are not opened."""
         file = _file(path, tile)

@@ -3,11 +3,12 @@
 import datetime
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from parcelle.sensors.base import Acquisition, Asset, Band, Mask, Problem
 
-_NAME = re.compile(r"SENTINEL2[A-D]_(\d{8}-\d{6})-\d{3}_L2A_T?(\w+?)_[A-Z]_V\d+-\d+$")
+_NAME = re.compile(r"SENTINEL2[A-D]_(\d{8}-\d{6})-\d{3}_L2A_T?([\w-]+?)_[A-Z]_V\d+-\d+$")
 
 
 class Sentinel2L2A:
@@ -36,9 +37,10 @@ class Sentinel2L2A:
         return [_key(folder) for folder in _folders(path, tile)]
 
     def date_of(self, product: Path) -> datetime.date | None:
-        """Day in the name of the product's folder, or in that of its metadata or band file."""
+        """Day in the name of the product's folder, which `products` gives or which holds what it gives."""
+        folder = product.parent if product.parent.name.startswith("SENTINEL2") else product
         try:
-            return datetime.datetime.strptime(product.name[11:19], "%Y%m%d").date()
+            return datetime.datetime.strptime(folder.name[11:19], "%Y%m%d").date()
         except ValueError:
             return None
 
@@ -54,6 +56,8 @@ class Sentinel2L2A:
         return found, problems
 
     def _acquisition(self, folder: Path, tile: str, sensor: str) -> Acquisition:
+        if not folder.is_dir():
+            raise ValueError("it is no folder: unpack it" if folder.exists() else "it is a link to nothing")
         match = _NAME.match(folder.name)
         if not match:
             raise ValueError("its name is not SENTINEL2x_YYYYMMDD-HHMMSS-mmm_L2A_Txxxxx_C_Vx-x")
@@ -84,17 +88,23 @@ def _one(names: list[str], suffix: str) -> str:
 
 
 def _folders(path: str, tile: str) -> list[Path]:
-    """Product folders of a tile, by name."""
+    """Product folders of a tile, by name; and what should be one: links to nothing, archives not unpacked."""
     parent = Path(path.format(tile=tile) if "{tile}" in path else f"{path}/{tile}")
     if not parent.is_dir():
         return []
     with os.scandir(parent) as entries:
-        names = sorted(e.name for e in entries if e.name.startswith("SENTINEL2") and e.is_dir())
-    return [parent / name for name in names]
+        kinds = {e.name: e.is_dir() for e in entries if e.name.startswith("SENTINEL2")}
+    return [parent / name for name, is_folder in sorted(kinds.items()) if is_folder or _should_be(name, parent, kinds)]
+
+
+def _should_be(name: str, parent: Path, there: Collection[str]) -> bool:
+    """Whether something that is no folder stands for a product that is missing."""
+    product = re.sub(r"\.(zip|tar|tgz|tar\.gz)$", "", name)
+    return not (parent / name).exists() or (product != name and product not in there)
 
 
 def _key(folder: Path) -> Path:
-    names = os.listdir(folder)
+    names = os.listdir(folder) if folder.is_dir() else []
     first = min((n for n in names if n.endswith("_MTD_ALL.xml")), default=None)
     first = first or min((n for n in names if n.endswith("_FRE_B2.tif")), default=None)
     return folder / first if first else folder
