@@ -75,7 +75,6 @@ def _models_mb(settings: Settings, classes: int) -> float:
 
 
 def _read(size: str) -> dict[str, Any]:
-    # Snakemake takes this error, and no other, for a file that is still to be made.
-    if not Path(size).exists():
-        raise FileNotFoundError(size)
+    # Snakemake takes a FileNotFoundError that names the file, and no other, for a file that is still to be made.
+    Path(size).stat()
     return files.read_json(size)
