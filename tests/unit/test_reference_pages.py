@@ -119,7 +119,7 @@ def test_defaults_are_those_of_the_models():
         ("sensors.<name>.additional", "list of texts", "`[]`"),
         ("split.ratio", "number, more than 0 and less than 1", "`0.5`"),
         ("split.field", "text or empty", "empty"),
-        ("model.depth", "whole number, at least 1; or empty", "`25`"),
+        ("model.depth", "whole number, 1 to 1000; or empty", "`25`"),
         ("model.features", "whole number, at least 1; or `sqrt` or `log2`", "`sqrt`"),
         ("map.model", "`all` or list of whole numbers", "`all`"),
         (

@@ -322,7 +322,7 @@ def test_a_missing_or_unreadable_image_is_named(tmp_path):
     for name in ("missing.tif", "text.tif"):
         message = refused(tmp_path / name)
         assert message.startswith(f"{tmp_path / name} cannot be read (")
-        assert message.endswith("window rows 3–7, columns 2–5.")
+        assert message.endswith("window rows 3–7, columns 2–5: repair or remove the product.")
 
 
 def test_an_image_that_breaks_off_is_named_with_the_window(tmp_path):
@@ -332,7 +332,7 @@ def test_an_image_that_breaks_off_is_named_with_the_window(tmp_path):
     (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
     acquisitions = [acquired(1, {"b": Asset(path)})]
     read(acquisitions, ["b"], Window(0, 0, 8, 8), grid=grid)
-    with pytest.raises(InputError, match=r"a\.tif cannot be read .* window rows 56–63, columns 0–7\."):
+    with pytest.raises(InputError, match=r"a\.tif cannot be read .* window rows 56–63, columns 0–7: repair"):
         read(acquisitions, ["b"], Window(0, 56, 8, 8), grid=grid)
 
 

@@ -334,3 +334,18 @@ def test_a_folder_is_written_in_one_way(results):
 @pytest.mark.parametrize("change", [{"results": "res {x}"}, {"reference": {"path": "{x}.gpkg", "field": "code"}}])
 def test_paths_hold_no_braces(change):
     assert "no braces and no control characters may stand in it" in refusals(least(**change))[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"period": {"start": "0001-01-01", "end": "2018-12-31"}}, "allowed: days from 1970 to 2200"),
+        ({"model": {"trees": 10**12}}, "model.trees: found 1000000000000"),
+        ({"model": {"depth": 10**30}}, "model.depth: found 1000000000000000000000000000000"),
+        ({"split": {"by": "block", "block": 1e-30}}, "split.block: found 1e-30"),
+        ({"mosaic": {"crs": "EPSG:5773"}}, "a CRS of maps, such as EPSG:3035"),
+        ({"mosaic": {"crs": "EPSG:4978", "resolution": 10.0}}, "a CRS of maps, such as EPSG:3035"),
+    ],
+)
+def test_what_no_map_can_mean_is_refused(change, message):
+    assert message in refusals(least(**change))[0]

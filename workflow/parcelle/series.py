@@ -145,7 +145,9 @@ def _read_mask(mask: Mask, grid: Grid, window: Window) -> np.ndarray:
             part = _coarse(window, factor, image.shape, 0)
             flags = image.read(mask.band, window=part)
     except UNREADABLE as error:
-        raise InputError(f"{mask.path} cannot be read ({error}); window {_place(window)}.") from None
+        raise InputError(
+            f"{mask.path} cannot be read ({error}); window {_place(window)}: repair or remove the product."
+        ) from None
     invalid = np.isin(flags, mask.invalid_values) if mask.invalid_values else np.zeros(flags.shape, bool)
     if mask.invalid_bits:
         # Bits that the type of the file does not have are set nowhere; Python's integer would be refused.
@@ -166,7 +168,9 @@ def _read_bands(
             part = _coarse(window, factor, size, resample.MARGIN[resampling] if factor > 1 else 0)
             raw = image.read([a.band for a in assets], window=part)
     except UNREADABLE as error:
-        raise InputError(f"{path} cannot be read ({error}); window {_place(window)}.") from None
+        raise InputError(
+            f"{path} cannot be read ({error}); window {_place(window)}: repair or remove the product."
+        ) from None
     good = np.all([_observed(band, asset.nodata) for band, asset in zip(raw, assets, strict=True)], axis=0)
     values = np.stack([_common_unit(band, asset, dtype) for band, asset in zip(raw, assets, strict=True)])
     if factor > 1:

@@ -95,6 +95,8 @@ class Period(Group):
     def _ordered(self) -> Self:
         if self.end < self.start:
             raise ValueError(f"end: found {self.end}; allowed: the start ({self.start}) or a later day")
+        if self.start.year < 1970 or self.end.year > 2200:
+            raise ValueError(f"found {self.start} to {self.end}; allowed: days from 1970 to 2200")
         return self
 
 
@@ -167,7 +169,7 @@ class Split(Group):
         "or all polygons of a square block.",
     )
     field: str | None = Field(None, description="For `by: field`: the field of the reference.")
-    block: float | None = Field(None, gt=0, description="For `by: block`: side of the blocks, in metres.")
+    block: float | None = Field(None, ge=1, description="For `by: block`: side of the blocks, in metres.")
     ratio: float = Field(0.5, gt=0, lt=1, description="Share of the groups of a class that is learnt from.")
 
     @model_validator(mode="after")
@@ -203,9 +205,9 @@ class Forest(Group):
     """Random forest."""
 
     name: Literal["forest"] = Field("forest", description="Which classifier.")
-    trees: int = Field(100, ge=1, description="Number of trees.")
-    depth: int | None = Field(25, ge=1, description="Largest depth of a tree; no limit if empty.")
-    min_samples: int = Field(5, ge=2, description="Samples a node needs to be split.")
+    trees: int = Field(100, ge=1, le=10_000, description="Number of trees.")
+    depth: int | None = Field(25, ge=1, le=1000, description="Largest depth of a tree; no limit if empty.")
+    min_samples: int = Field(5, ge=2, le=1_000_000, description="Samples a node needs to be split.")
     features: Annotated[int, Field(ge=1)] | Literal["sqrt", "log2"] = Field(
         "sqrt", description="Features tried at a split."
     )
@@ -254,6 +256,8 @@ class Mosaic(Group):
                 crs = pyproj.CRS.from_user_input(self.crs)
             except pyproj.exceptions.CRSError:
                 raise ValueError(f"crs: found {self.crs!r}; allowed: a CRS such as EPSG:3035") from None
+            if crs.is_vertical or not (crs.is_projected or crs.is_geographic):
+                raise ValueError(f"crs: found {self.crs!r}; allowed: a CRS of maps, such as EPSG:3035")
             if crs.is_geographic and self.resolution is None:
                 raise ValueError(f"resolution: this setting is required, in degrees, by {self.crs}")
         return self
