@@ -31,4 +31,5 @@ include: "workflow/rules/assessment.smk"
 rule all:
     default_target: True
     input:
-        targets,
+        TARGETS,
+        learnt,

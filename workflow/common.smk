@@ -53,6 +53,19 @@ MAP_SEEDS = ["all"] if SETTINGS.map.model == "all" else SETTINGS.map.model
 
 MAPS = collect("<results>/mosaic/{product}.tif", product=PRODUCTS)
 
+# What a run makes, steps between included: Snakemake forgets that a job had to run again because a setting changed,
+# once the job failed and its old output is gone, unless somebody asks for that output.
+TARGETS = [
+    *collect("<results>/acquisitions/{tile}.json", tile=TILES),
+    *collect("<results>/areas/{tile}.parquet", tile=TILES),
+    *collect("<results>/reference/{tile}.parquet", tile=TILES),
+    *collect("<results>/map/{tile}/counts.csv", tile=TILES),
+    *collect("<results>/map/{tile}/{product}.tif", tile=TILES, product=PRODUCTS),
+    *MAPS,
+    # With frozen models nothing is trained, so there is nothing to assess.
+    *([] if SETTINGS.map.freeze else ["<results>/report/index.html"]),
+]
+
 
 wildcard_constraints:
     tile=r"[\w-]+",
@@ -71,24 +84,12 @@ def the_plan():
     return Plan.read(checkpoints.plan.get().output.plan)
 
 
-def targets(wildcards):
-    """List what a run makes, every step of it.
-
-    Steps between are named too: Snakemake forgets that a job had to run again because a setting changed, once the job
-    failed and its old output is gone, unless somebody asks for that output.
-    """
-    per_tile = [
-        "acquisitions/{tile}.json",
-        "areas/{tile}.parquet",
-        "map/{tile}/counts.csv",
-        *(f"map/{{tile}}/{product}.tif" for product in PRODUCTS),
-    ]
-    if SETTINGS.map.freeze:  # nothing is trained, so there is nothing to assess
-        return [*collect([f"<results>/{path}" for path in per_tile], tile=TILES), *MAPS]
-    per_tile += ["reference/{tile}.parquet"]
+def learnt(wildcards):
+    """List what is learnt on the way: known once the plan is made. With frozen models, nothing is."""
+    if SETTINGS.map.freeze:
+        return []
     regions = the_plan().all_regions()
     return [
-        *collect([f"<results>/{path}" for path in per_tile], tile=TILES),
         *collect("<results>/samples/{tile}.parquet", tile=the_plan().sampled_tiles()),
         *collect("<results>/split/{region}/{seed}.parquet", region=regions, seed=SEEDS),
         *collect(
@@ -96,8 +97,6 @@ def targets(wildcards):
             region=regions,
             seed=[*SEEDS, *MAP_SEEDS],
         ),
-        *MAPS,
-        "<results>/report/index.html",
     ]
 
 
