@@ -45,7 +45,7 @@ lint: $(VENV)/dev  ## Check style, types and the workflow
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	PARCELLE_DATA=data $(BIN)/snakemake --lint --configfile config/examples/flanders-2018.yaml
 	PYTHONPATH=workflow $(BIN)/python -m parcelle.reference_pages --check
 
 format: $(VENV)/dev  ## Write code in the project's style

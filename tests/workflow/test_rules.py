@@ -67,7 +67,7 @@ def test_windows_threads_and_folders_are_no_parameters(rules):
 
 
 def test_lint():
-    said = snakemake("--lint")
+    said = snakemake("--lint", "--configfile", "config/examples/flanders-2018.yaml", PARCELLE_DATA="data")
     assert "good condition" in said.stderr, said.stdout + said.stderr
 
 
