@@ -24,7 +24,7 @@ from parcelle.windows import in_order, windows
 log = logging.getLogger(__name__)
 
 # Memory of the interpreter with its libraries and GDAL's cache of decoded blocks, measured.
-BASE_MB = 330
+BASE_MB = 360
 
 # Pixels whose features are made at a time: their matrix stays in the processor's cache.
 CHUNK = 4096
