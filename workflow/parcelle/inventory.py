@@ -190,14 +190,8 @@ def take(
         acquisitions, wrong = sensors.of(sensor).find(sensor.path, tile, name)
         inside = [_with(a, bands[name]) for a in acquisitions if first <= a.date <= last]
         wrong = [p for p in wrong if _within(p.date, (first, last))]
-        log.info(
-            "%s: %d products, %d from %s to %s",
-            name,
-            len(acquisitions) + len(wrong),
-            len(inside),
-            first,
-            last,
-        )
+        there = len(acquisitions) + len(wrong)
+        log.info("%s: %d products, %d from %s to %s", name, there, len(inside), first, last)
         good, bad = _checked(_without_twins(inside, wrong), grid)
         found += good
         problems += wrong + bad

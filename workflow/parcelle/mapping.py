@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import functools
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -147,18 +148,10 @@ def map_tile(
         InputError: An image cannot be read; or a model knows a class that the nomenclature does not.
 
     """
-    grid = inventory.grid
     _refuse_unknown_classes(models, options)
     by_place = [list(models[name]) for name in areas.regions]
-    names = [*areas.regions, ""]
-
-    def one(place: Window) -> Mapped:
-        data = cube.read(inventory, recipes, place, options.min_valid)
-        region = areas.region_of(grid, place)
-        made = predict(data, region, by_place, options)
-        counts = _count(region, made["class"], areas.own_pixels(grid, place), names)
-        return Mapped(made, counts, data.clear)
-
+    one = functools.partial(_map_window, inventory, areas, by_place, recipes, options)
+    grid = inventory.grid
     counts: Counter = Counter()
     clear = [np.zeros(len(dates_of(inventory.of(r.sensor))), np.int64) for r in recipes]
     with contextlib.ExitStack() as stack:
@@ -171,6 +164,22 @@ def map_tile(
             counts += mapped.counts
             clear = [total + part for total, part in zip(clear, mapped.clear, strict=True)]
     return counts, {r.sensor: total for r, total in zip(recipes, clear, strict=True)}
+
+
+def _map_window(
+    inventory: Inventory,
+    areas: Areas,
+    models: Sequence[Sequence[Model]],
+    recipes: Sequence[Recipe],
+    options: Options,
+    place: Window,
+) -> Mapped:
+    """Map one window; `models` are those of each region, in the order of `areas`."""
+    data = cube.read(inventory, recipes, place, options.min_valid)
+    region = areas.region_of(inventory.grid, place)
+    made = predict(data, region, models, options)
+    counts = _count(region, made["class"], areas.own_pixels(inventory.grid, place), [*areas.regions, ""])
+    return Mapped(made, counts, data.clear)
 
 
 def _refuse_unknown_classes(models: Mapping[str, Sequence[Model]], options: Options) -> None:

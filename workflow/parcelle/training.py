@@ -97,19 +97,10 @@ def train(
     names = [c for c in samples.columns if c not in KEYS]
     table = sides(samples, split)
     learning = chosen(table, per_class, seed)
-    if learning.code.nunique() < 2:
-        found = f"only class {learning.code.iloc[0]}" if len(learning) else "no sample"
-        raise InputError(
-            f"region {region!r}, seed {seed}: {found} to learn from, of {len(samples)} samples. The region needs valid "
-            "pixels in polygons of two classes: look at the clear share of its tiles, or add polygons."
-        )
+    _refuse_one_class(learning, f"region {region!r}, seed {seed}", len(samples))
     classifier = models.build(settings)
-    classifier.fit(
-        learning[names].to_numpy(np.float32),
-        learning.code.to_numpy(),
-        seed=number(seed, region) % 2**31,
-        threads=threads,
-    )
+    values, codes = learning[names].to_numpy(np.float32), learning.code.to_numpy()
+    classifier.fit(values, codes, seed=number(seed, region) % 2**31, threads=threads)
     validation = table[table.side == VALIDATION]
     description = {
         "name": settings["name"],
@@ -123,6 +114,15 @@ def train(
         "digest": _digest(learning, names),
     }
     return Model(classifier, description), _predictions(classifier, validation, names)
+
+
+def _refuse_one_class(learning: pd.DataFrame, where: str, samples: int) -> None:
+    if learning.code.nunique() < 2:
+        found = f"only class {learning.code.iloc[0]}" if len(learning) else "no sample"
+        raise InputError(
+            f"{where}: {found} to learn from, of {samples} samples. The region needs valid pixels in polygons of two "
+            "classes: look at the clear share of its tiles, or add polygons."
+        )
 
 
 def _predictions(classifier: Classifier, validation: pd.DataFrame, names: list[str]) -> pd.DataFrame:
