@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CORES ?= $(shell nproc)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary connection-pool
 
-.PHONY: help demo test lint format generate docs lock clean
+.PHONY: help demo test bench bench-peers bench-full lint format generate docs lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
@@ -39,6 +39,33 @@ demo: $(VENV)/light  ## Generate a small country and map it
 
 test: $(VENV)/dev  ## Run all tests
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+
+BENCH := PYTHONPATH=workflow $(BIN)/python benchmarks
+
+bench: $(VENV)/light  ## Measure speed and memory (15 minutes), and write docs/performance.md
+	$(BENCH)/forest.py
+	$(BENCH)/gapfilling.py
+	$(BENCH)/reading.py
+	$(BENCH)/mapping.py
+	$(BENCH)/sampling.py
+	$(BENCH)/memory.py
+	$(BENCH)/strip.py
+	$(BENCH)/page.py
+
+# OTB comes with the distribution; what is not there is skipped.
+bench-peers: $(VENV)/light  ## Measure ONNX Runtime and treelite, in their own environment, and OTB
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary connection-pool -r requirements/light.txt
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements/peers.txt
+	PYTHONPATH=workflow .venv-peers/bin/python benchmarks/forest.py
+	$(BENCH)/prepared.py
+	$(BENCH)/page.py
+
+bench-full: bench-peers  ## Measure also what takes an hour: large models, JPEG 2000, files of strips
+	PYTHONPATH=workflow .venv-peers/bin/python benchmarks/forest.py --full
+	$(BENCH)/training.py
+	$(BENCH)/strip.py --full
+	$(BENCH)/page.py
 
 lint: $(VENV)/dev  ## Check style, types and the workflow
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Map a tile: every product in one pass over its images."""
 
-from parcelle import acquisitions, features, mapping, planning, provenance, training
+from parcelle import acquisitions, features, mapping, planning, provenance, scratch, training
 from parcelle.areas import Areas
 from parcelle.features import Recipe
 from parcelle.log import logged
@@ -19,6 +19,7 @@ def classify(
     window: int,
     threads: int,
     tags: dict[str, str],
+    cache: str | None = None,
 ) -> None:
     """Write the products, the pixels of each class and the clear share of each date; `models` is the folder of all."""
     found, zones = acquisitions.read(inventory), Areas.read(areas)
@@ -29,11 +30,13 @@ def classify(
         region: [training.load(f"{models}/{region}/{seed}/model.json", names) for seed in seeds]
         for region in zones.regions
     }
+    images = scratch.decoded(found, cache, threads)
     counts, clear = mapping.map_tile(
-        found, zones, of_region, made, outputs, options, window=window, threads=threads, tags=tags
+        images, zones, of_region, made, outputs, options, window=window, threads=threads, tags=tags
     )
     mapping.write_counts(counts, found.grid.pixel_area, outputs["counts"])
     mapping.write_clear(found, clear, outputs["clear_shares"])
+    scratch.forget(found, cache)
 
 
 if __name__ == "__main__":
@@ -52,4 +55,5 @@ if __name__ == "__main__":
             window=snakemake.config["window"]["size"],
             threads=snakemake.threads,
             tags=provenance.tags(snakemake.params.digest),
+            cache=snakemake.config["scratch"] if snakemake.config["cache"] == "scratch" else None,
         )

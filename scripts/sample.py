@@ -2,20 +2,28 @@
 
 import geopandas as gpd
 
-from parcelle import acquisitions, files, planning, sampling
+from parcelle import acquisitions, files, planning, samples, sampling, scratch
 from parcelle.features import Recipe
 from parcelle.log import logged
 
 
 def sample(
-    inventory: str, reference: str, plan: str, output: str, *, recipes: list[dict], options: sampling.Options
+    inventory: str,
+    reference: str,
+    plan: str,
+    output: str,
+    *,
+    recipes: list[dict],
+    options: sampling.Options,
+    cache: str | None = None,
 ) -> None:
     """Write the samples of a tile."""
     found = acquisitions.read(inventory)
     planning.check_grid(plan, found.tile, found.grid)
     pieces = gpd.read_parquet(files.verify(reference))
+    found = scratch.decoded(found, cache, options.threads)
     table = sampling.sample(found, pieces, [Recipe.from_dict(r) for r in recipes], options)
-    sampling.write(table, output)
+    samples.write(table, output)
 
 
 if __name__ == "__main__":
@@ -32,4 +40,5 @@ if __name__ == "__main__":
                 window=snakemake.config["window"]["size"],
                 threads=snakemake.threads,
             ),
+            cache=snakemake.config["scratch"] if snakemake.config["cache"] == "scratch" else None,
         )

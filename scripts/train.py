@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from parcelle import files, sampling, training
+from parcelle import files, samples, training
 from parcelle.log import logged
 
 
 def train(
-    samples: list[str],
+    tables: list[str],
     split: str | None,
     output: str,
     validation: str,
@@ -21,8 +21,8 @@ def train(
 ) -> None:
     """Write a model and its predictions on the validation samples."""
     sides = pd.read_parquet(files.verify(split)) if split else None
-    table = sampling.read(samples, region, per_polygon_max)
-    trained, predictions = training.train(table, sides, region, seed, model, per_class, threads)
+    learnt = samples.read(tables, region, per_polygon_max)
+    trained, predictions = training.train(learnt, sides, region, seed, model, per_class, threads)
     with files.whole(validation) as draft:
         predictions.to_parquet(draft, index=False)
     training.save(trained, output)

@@ -190,9 +190,10 @@ def sample_minutes(wildcards, input, threads, attempt):
     return attempt * resources.sample_minutes(input.tile_size, threads)
 
 
-def train_memory(wildcards, input, attempt):
+@told
+def train_memory(wildcards, input, threads, attempt):
     """MiB of a `train` job."""
-    return attempt * resources.train_mb(input.samples)
+    return attempt * resources.train_mb(input.samples, SETTINGS, CLASSES.codes, threads)
 
 
 @told

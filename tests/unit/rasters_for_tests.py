@@ -1,12 +1,18 @@
-"""Small rasters and acquisitions for the tests of what reads them."""
+"""Small rasters and acquisitions for the tests of what reads them, and their series."""
 
 import datetime
+from types import SimpleNamespace
 
 import numpy as np
 import rasterio
 
+from parcelle import cube, series
+from parcelle.acquisitions import Inventory
+from parcelle.features import Recipe
 from parcelle.grid import Grid
+from parcelle.images import Images
 from parcelle.sensors import Acquisition
+from parcelle.strips import Memory
 
 TILE = Grid("EPSG:32631", 500_000, 4_900_020, 10, 21, 18)
 
@@ -41,3 +47,25 @@ def acquired(day, assets, masks=(), hour=10, sensor="s2", name=None):
     """An acquisition of March 2018."""
     time = datetime.datetime(2018, 3, day, hour, 50, 31, tzinfo=datetime.UTC)
     return Acquisition(name or f"{sensor}-{day}-{hour}", sensor, time, assets, tuple(masks))
+
+
+def read_series(acquisitions, bands, window=TILE.whole, dtype=np.int16, resampling="bilinear", grid=TILE):
+    """Series of a window on the tile's grid: values (date, band, row, column) and validity (date, row, column).
+
+    The regular dates are those of the acquisitions, so that gap-filling gives back what was observed. What is held of
+    the acquisitions, at the files' own pixel sizes, is `held`; `blocks` were decoded.
+    """
+    days = series.dates_of(acquisitions)
+    recipe = Recipe("s2", True, tuple(bands), dtype is np.int16, resampling, (), tuple(map(str, days)))
+    with Images() as images:
+        tile = cube.Tile(Inventory("31TCJ", grid, tuple(acquisitions)), [recipe], 1, images)
+        part = tile.alone(window, (window.height, window.width), Memory())
+        for job in part.reading:
+            job()
+    (sensor,), (held,) = tile.sensors, part.series
+    features = cube.Whole(part).features().reshape(window.height, window.width, len(days), len(bands))
+    values = np.ascontiguousarray(features.transpose(2, 3, 0, 1))
+    valid = np.logical_or.reduceat(held.valid, sensor.starts)
+    return SimpleNamespace(
+        dates=sensor.dates, days=sensor.days, values=values, valid=valid, held=held, blocks=images.blocks
+    )

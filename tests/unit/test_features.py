@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from parcelle import features, sensors
-from parcelle.errors import InputError, SettingsError
+from parcelle.errors import SettingsError
 from parcelle.features import Recipe
+from parcelle.programs import Program
 from parcelle.sensors import Band
 
 THEIA = "sentinel2-theia-l2a"
@@ -68,7 +69,7 @@ def test_names_of_several_sensors_stand_one_after_the_other():
 def test_all_bands_and_indices_are_the_default():
     made = recipe()
     assert made.bands == BANDS
-    assert [name for name, _ in made.indices] == ["ndvi", "ndwi", "brightness"]
+    assert [name for name, _, _ in made.indices] == ["ndvi", "ndwi", "brightness"]
     assert len(made.names) == 13 * 2
     assert len(set(made.names)) == len(made.names)
     assert made.optical
@@ -81,8 +82,8 @@ def test_bands_keep_the_order_of_the_settings_in_any_case():
 
 
 def test_indices_that_the_bands_cannot_give_are_no_default():
-    assert [name for name, _ in recipe(bands=["b4", "b8a"]).indices] == ["brightness"]
-    assert [name for name, _ in recipe(bands=["b11", "b8"]).indices] == ["ndwi", "brightness"]
+    assert [name for name, _, _ in recipe(bands=["b4", "b8a"]).indices] == ["brightness"]
+    assert [name for name, _, _ in recipe(bands=["b11", "b8"]).indices] == ["ndwi", "brightness"]
 
 
 def test_radar_has_neither_indices_nor_integers():
@@ -122,12 +123,38 @@ def test_days_are_ordinals():
     assert days.tolist() == [datetime.date(2018, 3, 10).toordinal(), datetime.date(2018, 3, 20).toordinal()]
 
 
-def test_values_follow_from_the_gap_filled_series():
-    made = recipe(bands=["b4", "b8", "b11"], additional=["b8-b4*2"])
+def test_indices_are_steps_of_a_ten_thousandth_and_expressions_of_ones_own_are_as_they_are():
+    """Brightness has the unit of its bands already."""
+    scales = {name: scale for name, _, scale in recipe(additional=["b8-b4"]).indices}
+    assert scales == {"ndvi": 10_000, "ndwi": 10_000, "brightness": 1, "b8-b4": 0}
+
+
+def test_features_are_integers_unless_a_band_or_an_expression_of_ones_own_is_not():
+    radar = recipe("s1", format="stac", collection="sentinel-1-grd")
+    assert features.dtype_of([recipe()]) is np.int16
+    assert features.dtype_of([recipe(bands=["b4"], indices=[])]) is np.int16
+    assert features.dtype_of([recipe(), radar]) is np.float32
+    assert features.dtype_of([recipe(additional=["b8-b4"])]) is np.float32
+
+
+def made_of(recipe, filled):
+    """Features ``(feature, pixel)`` of a gap-filled series ``(date, band, pixel)``."""
+    dates, bands, count = filled.shape
+    planes = np.empty((len(recipe.names), count), features.dtype_of([recipe]))
+    planes[: dates * bands] = filled.reshape(dates * bands, count)
+    for i, (expression, (_, _, scale)) in enumerate(zip(recipe.expressions, recipe.indices, strict=True)):
+        program = Program.of(expression, recipe.bands, scale)
+        assert not program.run(planes, 0, dates, bands, dates * (bands + i)).any()
+    return planes
+
+
+@pytest.mark.parametrize("additional", [[], ["b8/b4*2"]])
+def test_values_follow_from_the_gap_filled_series(additional):
+    """With an expression of one's own all are floats, and have the same values."""
+    made = recipe(bands=["b4", "b8", "b11"], additional=additional)
     # (date, band, pixel): the second pixel is dark.
     filled = np.array([[[1000, 0], [3000, 0], [2000, 0]], [[2000, 0], [2000, 0], [6000, 0]]], np.int16)
-    found = made.compute(filled)
-    assert found.dtype == np.float32
+    found = made_of(made, filled)
     expected = {
         "s2.b4.20180310": 1000,
         "s2.b8.20180310": 3000,
@@ -135,41 +162,24 @@ def test_values_follow_from_the_gap_filled_series():
         "s2.b4.20180320": 2000,
         "s2.b8.20180320": 2000,
         "s2.b11.20180320": 6000,
-        "s2.ndvi.20180310": 2000 / 4000,
+        "s2.ndvi.20180310": 5000,
         "s2.ndvi.20180320": 0,
-        "s2.ndwi.20180310": -1000 / 5000,
-        "s2.ndwi.20180320": 4000 / 8000,
-        "s2.brightness.20180310": 14e6**0.5,
-        "s2.brightness.20180320": 44e6**0.5,
-        "s2.b8-b4*2.20180310": 1000,
-        "s2.b8-b4*2.20180320": -2000,
+        "s2.ndwi.20180310": -2000,
+        "s2.ndwi.20180320": 5000,
+        "s2.brightness.20180310": 3742,  # √14,000,000 = 3741.7
+        "s2.brightness.20180320": 6633,  # √44,000,000 = 6633.2
     }
-    assert dict(zip(made.names, found[0], strict=True)) == pytest.approx(expected, rel=1e-6)
+    if additional:
+        expected |= {"s2.b8/b4*2.20180310": 6, "s2.b8/b4*2.20180320": 2}
+    assert dict(zip(made.names, found[:, 0].tolist(), strict=True)) == expected
     assert list(expected) == made.names
-    assert found[1].tolist() == [0] * 14
+    assert found[:, 1].tolist() == [0] * len(expected)
 
 
-def test_brightness_does_not_overflow_int16():
-    filled = np.full((2, 10, 1), 30_000, np.int16)
-    brightness = recipe().compute(filled)[0, -2:]
-    assert brightness == pytest.approx([30_000 * 10**0.5] * 2, rel=1e-6)
-
-
-def test_a_subset_of_pixels_has_the_same_bits():
-    made = recipe()
-    filled = np.random.default_rng(0).integers(0, 10_000, (2, 10, 500)).astype(np.int16)
-    chosen = np.array([3, 499, 0])
-    assert made.compute(filled[:, :, chosen]).tobytes() == made.compute(filled)[chosen].tobytes()
-
-
-def test_no_pixel_has_no_feature_values():
-    assert recipe().compute(np.empty((2, 10, 0), np.int16)).shape == (0, 26)
-
-
-def test_values_that_are_not_finite_are_refused_with_their_expression():
-    made = recipe(bands=["b4"], indices=[], additional=["log(b4)"])
-    with pytest.raises(InputError, match=r"s2: 'log\(b4\)' is not a finite number at some pixels"):
-        made.compute(np.zeros((2, 1, 3), np.int16))
+def test_brightness_ends_at_what_integers_hold():
+    """That of ten bands that reflect 1.03 on average; of 3 each, it would be 9.5."""
+    found = made_of(recipe(), np.array([10_300, 30_000, 10_400]).astype(np.int16) * np.ones((2, 10, 1), np.int16))
+    assert found[-2:].tolist() == [[round(10_300 * 10**0.5), 32_767, 32_767]] * 2
 
 
 def refused(**settings):

@@ -1,10 +1,15 @@
+"""Forests: what they learn, that they are scikit-learn's, and what is saved of them."""
+
+import re
 import zipfile
 
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-from parcelle.models.forest import BATCH, Forest
+from parcelle.errors import InputError
+from parcelle.models.forest import ExtraTrees, Forest
+from parcelle.models.trees import BLOCK
 
 CODES = np.array([3, 5, 12, 200])
 
@@ -21,13 +26,16 @@ TRAINING = data(400)
 OTHERS = data(600, seed=1)[0]
 
 
-def fitted(threads=1, seed=7, **options):
-    return Forest(**{"trees": 12, "depth": 6} | options).fit(*TRAINING, seed=seed, threads=threads)
+KINDS = {Forest: RandomForestClassifier, ExtraTrees: ExtraTreesClassifier}
 
 
-@pytest.fixture(scope="module")
-def forest():
-    return fitted()
+def fitted(kind=Forest, threads=1, seed=7, **options):
+    return kind(**{"trees": 12, "depth": 6} | options).fit(*TRAINING, seed=seed, threads=threads)
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.__name__)
+def forest(request):
+    return fitted(request.param)
 
 
 def saved(forest, folder):
@@ -43,17 +51,27 @@ def test_it_learns(forest):
 
 
 def test_probabilities_are_those_of_scikit_learn(forest):
-    theirs = RandomForestClassifier(12, max_depth=6, min_samples_split=5, max_features="sqrt", random_state=7)
+    """Of floats, and of integers of both kinds of memory layout."""
+    theirs = KINDS[type(forest)](12, max_depth=6, min_samples_split=5, max_features="sqrt", random_state=7)
     theirs.fit(*TRAINING)
-    assert np.array_equal(forest.probabilities(OTHERS), theirs.predict_proba(OTHERS))
+    integers = np.rint(1000 * OTHERS).astype(np.int16)
+    for features in (OTHERS, integers, np.asfortranarray(OTHERS), np.asfortranarray(integers)):
+        assert np.array_equal(forest.probabilities(features), theirs.predict_proba(features.astype(np.float32)))
     assert forest.probabilities(OTHERS).sum(axis=1) == pytest.approx(np.ones(len(OTHERS)))
 
 
+def test_thresholds_of_extra_trees_are_drawn():
+    """Those of a forest lie in the middle between two samples; a tree that draws them is another one."""
+    assert not np.array_equal(fitted(ExtraTrees).probabilities(OTHERS), fitted(Forest).probabilities(OTHERS))
+
+
 @pytest.mark.parametrize("options", [{}, {"depth": None, "min_samples": 2}, {"features": 6, "trees": 1}, {"depth": 1}])
-def test_a_saved_forest_is_the_same_bit_for_bit(options, tmp_path):
-    forest = fitted(**options)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_saved_forest_is_the_same_bit_for_bit(kind, options, tmp_path):
+    forest = fitted(kind, **options)
     saved(forest, tmp_path / "model")
-    again = Forest.load(tmp_path / "model")
+    again = kind.load(tmp_path / "model")
+    assert type(again) is kind
     assert np.array_equal(again.classes, forest.classes)
     assert np.array_equal(again.probabilities(OTHERS), forest.probabilities(OTHERS))
 
@@ -76,8 +94,8 @@ def test_two_classes_and_one_leaf(tmp_path):
 
 def test_the_bytes_are_those_of_any_other_fit(forest, tmp_path):
     first = saved(forest, tmp_path / "first")
-    assert saved(fitted(threads=3), tmp_path / "second") == first
-    assert saved(fitted(seed=8), tmp_path / "third") != first
+    assert saved(fitted(type(forest), threads=3), tmp_path / "second") == first
+    assert saved(fitted(type(forest), seed=8), tmp_path / "third") != first
     with zipfile.ZipFile(tmp_path / "first/forest.npz") as members:
         assert {m.date_time[0] for m in members.infolist()} == {1980}
 
@@ -91,18 +109,42 @@ def test_nothing_in_the_file_can_be_executed(forest, tmp_path):
 def test_threads_change_nothing(forest):
     expected = forest.probabilities(OTHERS)
     for threads in (2, 4):
-        assert np.array_equal(fitted(threads=threads).probabilities(OTHERS), expected)
+        assert np.array_equal(fitted(type(forest), threads=threads).probabilities(OTHERS), expected)
 
 
 def test_a_row_depends_on_nothing_but_that_row(forest):
-    """Around the border between two batches, alone, reversed, in another array layout."""
-    many = np.concatenate([OTHERS] * (BATCH // len(OTHERS) + 1))[: BATCH + 3]
+    """Around the border between two blocks, alone, reversed, in another array layout."""
+    many = OTHERS[: BLOCK + 3]
     together = forest.probabilities(many)
-    for place in (0, BATCH - 1, BATCH, BATCH + 2):
+    for place in (0, BLOCK - 1, BLOCK, BLOCK + 2):
         assert np.array_equal(forest.probabilities(many[place : place + 1])[0], together[place])
-    assert np.array_equal(forest.probabilities(many[:BATCH]), together[:BATCH])
+    assert np.array_equal(forest.probabilities(many[:BLOCK]), together[:BLOCK])
     assert np.array_equal(forest.probabilities(many[::-1]), together[::-1])
     assert np.array_equal(forest.probabilities(np.asfortranarray(many)), together)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_no_number_is_neither_learnt_nor_asked_about(forest, wrong):
+    """scikit-learn learns of NaN, that is of what is missing, without a word."""
+    features, codes = TRAINING[0].copy(), TRAINING[1]
+    features[17, 2] = wrong
+    for what, task in (
+        ("sample", lambda: type(forest)(trees=2).fit(features, codes, seed=1, threads=1)),
+        ("pixel", lambda: forest.probabilities(features)),
+    ):
+        with pytest.raises(InputError, match=f"^{re.escape(f'feature 3 of {what} 18 is {wrong}, no finite number')}"):
+            task()
+
+
+def test_another_number_of_features_is_refused(forest):
+    with pytest.raises(InputError, match=r"^a model of 6 features is asked about 5\.$"):
+        forest.probabilities(OTHERS[:, :5])
+
+
+def test_an_untrained_forest_says_so(tmp_path):
+    for task in (lambda: Forest().probabilities(OTHERS), lambda: Forest().save(tmp_path)):
+        with pytest.raises(RuntimeError, match="not trained"):
+            task()
 
 
 def test_no_row_no_probability(forest):

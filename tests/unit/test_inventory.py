@@ -1,6 +1,7 @@
 """Taking stock of a tile: what is there, what is wrong, and when to look again."""
 
 import datetime
+import itertools
 import json
 import logging
 import os
@@ -10,11 +11,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rasterio
-from unit.rasters_for_tests import TILE, coarser, constant, noise, save
+from unit.rasters_for_tests import TILE, acquired, coarser, constant, noise, save
 
 from parcelle import files, inventory
 from parcelle.errors import InputError
 from parcelle.grid import Grid, mgrs_grid
+from parcelle.sensors import Asset
 from parcelle.sensors.theia import Sentinel2L2A
 
 FIRST, LAST = datetime.date(2018, 3, 1), datetime.date(2018, 3, 31)
@@ -455,21 +457,30 @@ def test_folders_and_features_are_not_asked():
     assert asked(sensors=moved, period={"step": 5}) == asked()
 
 
-def test_the_size_of_a_tile_is_small_and_tells_pixels_dates_and_bands(tmp_path, products):
+def test_the_size_of_a_tile_is_small_and_tells_what_memory_and_time_depend_on(tmp_path, products):
     sensors = {"s2": sensor(str(tmp_path)), "s1": radar(tmp_path, [3, 9])}
-    bands = {"s2": ["b4", "b8"], "s1": ["vv"]}
+    bands = {"s2": ["b4", "b8", "b11"], "s1": ["vv", "vh"]}
     found = inventory.take(sensors, "31TCJ", TILE, FIRST, LAST, "fail", bands)
     inventory.write_size(found, bands, tmp_path / "size.json")
+    # Three masks of each product; b11 has a quarter of the tile's pixels; one file holds vv and vh.
+    s2 = {"dates": 3, "acquisitions": 3, "bands": 3, "files": 3 * (3 + 3), "density": 2.25}
+    s1 = {"dates": 2, "acquisitions": 2, "bands": 2, "files": 2, "density": 2}
     assert files.read_json(tmp_path / "size.json") == {
         "pixels": TILE.height * TILE.width,
-        "sensors": {"s2": {"dates": 3, "bands": 2}, "s1": {"dates": 2, "bands": 1}},
+        "sensors": {"s2": s2, "s1": s1},
     }
     assert (tmp_path / "size.json").stat().st_size < 1000
 
 
-def test_the_size_of_a_real_tile_with_many_sensors_is_below_1_kb(tmp_path):
-    found = inventory.Inventory("31TCJ", mgrs_grid("31TCJ"), ())
-    inventory.write_size(found, {f"sensor-{i}": ["b"] * 10 for i in range(8)}, tmp_path / "size.json")
+def test_the_size_of_a_tile_with_many_sensors_is_below_1_kb(tmp_path):
+    grid = coarser(TILE, 3)
+    assets = {f"b{j}": Asset(save(tmp_path / f"{j}.tif", constant(1, grid), grid)) for j in range(10)}
+    days = itertools.product(range(8), range(1, 32), range(5))
+    every = tuple(acquired(day, assets, hour=hour, sensor=f"sensor-{i}") for i, day, hour in days)
+    found = inventory.Inventory("31TCJ", TILE, every)
+    inventory.write_size(found, {f"sensor-{i}": list(assets) for i in range(8)}, tmp_path / "size.json")
+    size = files.read_json(tmp_path / "size.json")["sensors"]["sensor-7"]
+    assert size == {"dates": 31, "acquisitions": 155, "bands": 10, "files": 10, "density": 1.1111}
     assert (tmp_path / "size.json").stat().st_size < 1000
 
 
@@ -479,4 +490,6 @@ def test_acquisitions_of_one_day_are_one_date_in_the_size(tmp_path):
     (tmp_path / "items.json").write_text(content)
     found = take(tmp_path, bands=("vv",), s1=s1)
     inventory.write_size(found, {"s1": ["vv"]}, tmp_path / "size.json")
-    assert files.read_json(tmp_path / "size.json")["sensors"] == {"s1": {"dates": 2, "bands": 1}}
+    assert files.read_json(tmp_path / "size.json")["sensors"] == {
+        "s1": {"dates": 2, "acquisitions": 3, "bands": 1, "files": 3, "density": 1}
+    }

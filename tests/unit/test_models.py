@@ -3,7 +3,8 @@ import pytest
 
 from parcelle import models
 from parcelle.errors import SettingsError
-from parcelle.models.forest import Forest
+from parcelle.models.forest import ExtraTrees, Forest
+from parcelle.settings import Forest as Options
 
 
 class Constant:
@@ -15,6 +16,7 @@ class Constant:
 
 def test_a_model_is_found_by_its_name():
     assert models.find("forest") is Forest
+    assert models.find("extra-trees") is ExtraTrees
 
 
 def test_a_model_from_elsewhere():
@@ -31,7 +33,7 @@ def test_a_model_from_elsewhere():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("svm", r"^no model 'svm'; choose from forest, or 'module:Class'$"),
+        ("svm", r"^no model 'svm'; choose from forest, extra-trees, or 'module:Class'$"),
         ("nowhere:Model", r"^model 'nowhere:Model' cannot be imported: No module named 'nowhere'$"),
         ("parcelle.models.forest:Tree2", r"^model 'parcelle.models.forest:Tree2' cannot be imported: .*Tree2"),
     ],
@@ -41,13 +43,23 @@ def test_a_model_that_is_not_there(name, message):
         models.find(name)
 
 
-def test_a_model_is_built_from_its_settings():
-    forest = models.build({"name": "forest", "trees": 7, "depth": 3, "min_samples": 4, "features": 2})
+@pytest.mark.parametrize(("name", "made"), [("forest", Forest), ("extra-trees", ExtraTrees)])
+def test_a_model_is_built_from_its_settings(name, made):
+    settings = Options.model_validate({"name": name, "trees": 7, "depth": 3, "min_samples": 4, "features": 2})
+    forest = models.build(settings.model_dump())
+    assert type(forest) is made
     asked = forest._options
     names = ("n_estimators", "max_depth", "min_samples_split", "max_features")
     assert [asked[name] for name in names] == [7, 3, 4, 2]
 
 
-def test_every_known_name_can_be_imported():
+def test_defaults_of_the_settings_are_those_of_the_model():
+    for name in ("forest", "extra-trees"):
+        settings = Options.model_validate({"name": name}).model_dump()
+        assert models.build(settings)._options == models.find(name)()._options
+
+
+def test_every_known_name_can_be_imported_and_chosen():
     for name in models.MODELS:
         assert callable(models.find(name).load)
+        assert Options.model_validate({"name": name}).name == name

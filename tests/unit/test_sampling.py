@@ -1,14 +1,18 @@
+import itertools
 import logging
 
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import rasterio.features
 import shapely
 from unit import tiny
 
-from parcelle import cube, features, sampling
-from parcelle.errors import InputError, StaleError
+from parcelle import cube, features, samples, sampling
+from parcelle.errors import InputError
+from parcelle.grid import Grid
+from parcelle.images import Images
 from parcelle.sampling import Options
 
 FEATURES = features.names(tiny.recipes())
@@ -90,15 +94,14 @@ def test_no_polygons_no_pixels(scene):
     for pieces in (none, tiny.pieces(shapely.box(0, 0, 1, 1))):
         table = sampled(scene, pieces)
         assert len(table) == 0 and list(table.columns) == [*sampling.KEYS, *FEATURES]
-        assert [str(t) for t in table.dtypes[-len(FEATURES) :]] == ["float32"] * len(FEATURES)
+        assert [str(t) for t in table.dtypes[-len(FEATURES) :]] == ["int16"] * len(FEATURES)
 
 
 def test_samples_are_the_features_of_their_pixels(scene):
     table = sampled(scene, tiny.squares(scene.truth))
     assert list(table.columns) == [*sampling.KEYS, *FEATURES]
-    data = cube.read(scene.inventory, tiny.recipes(), tiny.GRID.whole, 1)
-    expected = data.features((table.row * tiny.GRID.width + table.column).to_numpy())
-    assert np.array_equal(table[FEATURES].to_numpy(), expected)
+    expected = cube.read(scene.inventory, tiny.recipes(), tiny.GRID.whole, 1).features()
+    assert np.array_equal(table[FEATURES].to_numpy(), expected[table.row, table.column])
     assert (table.code.to_numpy() == scene.truth[table.row, table.column]).all()
 
 
@@ -134,7 +137,7 @@ def test_the_table_does_not_depend_on_windows_or_threads(most, scene, tmp_path):
     files = []
     for window, threads in [(64, 1), (16, 1), (17, 2), (29, 3), (512, 2)]:
         files.append(tmp_path / f"{window}.parquet")
-        sampling.write(sampled(scene, pieces, window, threads, most), str(files[-1]))
+        samples.write(sampled(scene, pieces, window, threads, most), str(files[-1]))
     assert len({f.read_bytes() for f in files}) == 1
     assert len(pd.read_parquet(files[0])) > 50
 
@@ -176,81 +179,139 @@ def test_large_polygons_hold_the_same_pixels_part_by_part(scene, monkeypatch):
     assert len(whole) > 49
 
 
-def test_only_windows_with_polygons_are_read(scene, monkeypatch):
-    pieces = tiny.pieces(
-        shapely.box(500_020, 4_999_800, 500_120, 4_999_880), shapely.box(500_400, 4_999_600, 500_420, 4_999_620)
-    )
-    read, places = cube.read, []
-
-    def counted(inventory, recipes, window, min_valid):
-        places.append((window.row_off, window.col_off))
-        return read(inventory, recipes, window, min_valid)
-
-    monkeypatch.setattr(cube, "read", counted)
-    sampled(scene, pieces, window=10, threads=2)
-    pixels = sampling.pixels(pieces, tiny.GRID)
-    assert sorted(places) == sorted(
-        {(r // 10 * 10, c // 10 * 10) for r, c in zip(pixels.row, pixels.column, strict=True)}
-    )
-    assert len(places) == 3
+BIG = Grid("EPSG:32631", 500_000, 5_000_000, 10, 160, 160)
 
 
-def test_an_image_that_cannot_be_read_is_named(scene, monkeypatch):
+@pytest.fixture(scope="module")
+def big(tmp_path_factory):
+    """Images of blocks of 16 × 16 pixels; each fifth date is masked in the upper half, the last one everywhere."""
+    made = tiny.scene(tmp_path_factory.mktemp("big"), BIG, dates=7, block=16)
+    for i, rows in ((4, 80), (6, 160)):
+        path = made.inventory.acquisitions[i].masks[0].path
+        with rasterio.open(path, "r+") as image:
+            flags = image.read(1)
+            flags[:rows] = 2
+            image.write(flags, 1)
+        made.valid["s2"][i, :rows] = False
+    return made
+
+
+class Counting(Images):
+    """Images that remember what was read of them."""
+
+    last = None
+
+    def __init__(self):
+        super().__init__()
+        Counting.last, self.seen = self, []
+
+    def read(self, path, bands, window, out=None):
+        self.seen.append((path, window))
+        return super().read(path, bands, window, out)
+
+
+def blocks(rows, columns, factor):
+    """Blocks of 16 × 16 pixels that have a say in some pixels, by bilinear interpolation."""
+    found = set()
+    for step in itertools.product((-0.5, 0.5) if factor > 1 else (0,), repeat=2):
+        row, column = ((a + 0.5) / factor + s for a, s in zip((rows, columns), step, strict=True))
+        size = -(-BIG.height // factor)
+        places = np.clip(np.floor([row, column]).astype(int), 0, size - 1) // 16
+        found |= set(zip(*places.tolist(), strict=True))
+    return found
+
+
+def needed(big, pixels, inside):
+    """Blocks of each file that hold pixels, as (name, row, column); of a date, if one of its pixels is clear."""
+    expected = set()
+    for acquisition, clear in zip(big.inventory.acquisitions, big.valid["s2"], strict=True):
+        for _, part in pixels.groupby(inside):
+            rows, columns = part.row.to_numpy(), part.column.to_numpy()
+            factors = {acquisition.masks[0].path: 1}
+            if clear[rows, columns].any():
+                factors |= {acquisition.assets["b4"].path: 1, acquisition.assets["b11"].path: 2}
+            expected |= {(path, *block) for path, factor in factors.items() for block in blocks(rows, columns, factor)}
+    return expected
+
+
+def inner(count=9, seed=0):
+    """Polygons of some pixels that lie in windows of 32 × 32 pixels, not at their borders."""
+    random, shapes = np.random.default_rng(seed), []
+    for place in random.choice(25, count, replace=False):
+        row, column = divmod(place, 5)
+        x, y = 500_000 + 320 * column + random.uniform(25, 80), 5_000_000 - 320 * row - random.uniform(25, 80)
+        shapes.append(shapely.box(x, y - random.uniform(20, 210), x + random.uniform(20, 210), y))
+    return tiny.pieces(*shapes)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("window", [32, 33, 47])
+def test_only_blocks_that_hold_polygons_are_decoded_once_each(window, threads, big, monkeypatch, caplog):
+    monkeypatch.setattr(sampling, "Images", Counting)
+    pieces = inner()
+    with caplog.at_level(logging.INFO):
+        sampling.sample(big.inventory, pieces, tiny.recipes(), Options(1, None, window, threads))
+    pixels = sampling.pixels(pieces, BIG)
+    expected = needed(big, pixels, [pixels.row // 32, pixels.column // 32])
+    found = [(path, part.row_off // 16, part.col_off // 16) for path, part in Counting.last.seen]
+    assert sorted(found) == sorted(expected)
+    sizes = {a.assets["b4"].path: 2 * 2 for a in big.inventory.acquisitions}
+    sizes |= {a.assets["b11"].path: 2 for a in big.inventory.acquisitions}
+    size = 256 * sum(sizes.get(path, 1) for path, _, _ in expected)
+    assert Counting.last.decoded == size
+    assert f"{Counting.last.blocks} blocks decoded, {size / 2**20:.1f} MiB" in caplog.messages
+    # Of 100 blocks of a file of 10 m; of the dates, the last one is masked everywhere, one in the upper half.
+    assert 2 * len(expected) < 7 * (100 + 100 + 25)
+    assert big.inventory.acquisitions[6].assets["b4"].path not in {path for path, _, _ in expected}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_image_that_cannot_be_read_is_named(threads, scene, monkeypatch):
     def broken(*_):
         raise InputError("x.tif cannot be read")
 
-    monkeypatch.setattr(cube, "read", broken)
+    monkeypatch.setattr(Images, "read", broken)
     with pytest.raises(InputError, match=r"x\.tif cannot be read"):
-        sampled(scene, tiny.squares(scene.truth), threads=2)
+        sampled(scene, tiny.squares(scene.truth), threads=threads)
 
 
-def write(tmp_path, name, table):
-    sampling.write(table, str(tmp_path / f"{name}.parquet"))
-    return str(tmp_path / f"{name}.parquet")
+@pytest.mark.parametrize(("most", "last"), [(91, [(7, 11)]), (90, [(7, 10), (10, 11)])])
+def test_pixels_that_lie_near_each_other_on_a_row_are_made_together(most, last, monkeypatch):
+    monkeypatch.setattr(sampling, "CHUNK", most)
+    rows = np.array([3, 3, 3, 3, 4, 4, 9, 11, 11, 11, 11])
+    columns = np.array([0, 1, 33, 66, 66, 67, 67, 20, 50, 80, 110])
+    # Those of row 3 are 1, 32 and 33 pixels apart; row 11 has a run of 91 pixels.
+    assert list(sampling._spans(rows, columns)) == [(0, 3), (3, 4), (4, 6), (6, 7), *last]
+    assert list(sampling._spans(rows[:0], columns[:0])) == []
 
 
-def test_samples_of_a_region_come_from_all_its_tiles_in_one_order(scene, tmp_path):
-    pieces = tiny.squares(scene.truth, region=lambda x, y: "west" if x < 500_200 else "east")
-    table = sampled(scene, pieces)
-    paths = [write(tmp_path, "T2", table), write(tmp_path, "T1", table[table.row > 30])]
-    read = sampling.read(paths, "west")
-    expected = [table.assign(tile="T2"), table[table.row > 30].assign(tile="T1")]
-    expected = pd.concat([t[t.region == "west"] for t in expected])
-    order = ["polygon", "tile", "row", "column"]
-    assert list(read.columns) == [*sampling.KEYS, "tile", *FEATURES]
-    pd.testing.assert_frame_equal(read, expected.sort_values(order, ignore_index=True)[list(read.columns)])
-    pd.testing.assert_frame_equal(sampling.read(paths[::-1], "west"), read)
+def test_an_image_that_is_gone_is_named(tmp_path):
+    scene = tiny.scene(tmp_path)
+    (tmp_path / "S2_20180406_20m.tif").unlink()
+    with pytest.raises(InputError, match=r"S2_20180406_20m\.tif cannot be read .*: repair or remove the product"):
+        sampled(scene, tiny.squares(scene.truth))
 
 
-def test_a_polygon_in_two_tiles_keeps_no_more_pixels_than_one_in_one(scene, tmp_path):
-    pieces = tiny.squares(scene.truth)
-    few = sampled(scene, pieces, most=9)
-    upper, lower = few[few.row < 15], few[few.row >= 15]
-    both = [write(tmp_path, "T1", few), write(tmp_path, "T2", few.assign(row=few.row + 1))]
-    kept = sampling.read(both, "whole", per_polygon_max=9)
-    assert kept.groupby("polygon").size().max() == 9 and set(kept.tile) == {"T1", "T2"}
-    parts = [write(tmp_path, "T1", upper), write(tmp_path, "T2", lower)]
-    assert len(sampling.read(parts, "whole", per_polygon_max=9)) == len(few)
+def test_expressions_that_are_undefined_where_there_is_no_data_are_no_matter(tmp_path):
+    """The last six columns are never seen, and 0 there; so are pixels between the samples of a row."""
+    scene, text = tiny.scene(tmp_path), "log(b4**2+b8**2+b11**2)"
+    table = sampled(scene, tiny.pieces(tiny.GRID.footprint()), min_valid=3, recipes=tiny.recipes(additional=[text]))
+    enough = scene.counts["s2"] >= 3
+    assert len(table) == enough.sum() and not enough[:, -6:].any()
+    for day in ("20180301", "20180401", "20180501"):
+        values = sum(table[f"s2.{band}.{day}"].to_numpy(float) ** 2 for band in ("b4", "b8", "b11"))
+        assert table[f"s2.{text}.{day}"].to_numpy() == pytest.approx(np.log(values), rel=1e-6)
 
 
-def test_a_tile_whose_samples_are_all_invalid(scene, tmp_path):
-    table = sampled(scene, tiny.squares(scene.truth))
-    paths = [write(tmp_path, "T1", table), write(tmp_path, "T2", table.iloc[:0])]
-    for several in (paths, paths[::-1]):
-        read = sampling.read(several, "whole")
-        assert len(read) == len(table) and set(read.tile) == {"T1"}
-        assert read[FEATURES].to_numpy().dtype == np.float32 and read.code.dtype == np.int32
-
-
-def test_tiles_with_other_features_are_refused(scene, tmp_path):
-    table = sampled(scene, tiny.squares(scene.truth))
-    paths = [write(tmp_path, "T1", table), write(tmp_path, "T2", table.rename(columns={FEATURES[2]: "s2.b9.20180301"}))]
-    with pytest.raises(InputError, match=r"T2.parquet: feature 3 is s2.b9.20180301, where s2.b11.20180301 is expected"):
-        sampling.read(paths, "whole")
-
-
-def test_samples_that_were_changed_are_refused(scene, tmp_path):
-    path = write(tmp_path, "T1", sampled(scene, tiny.squares(scene.truth)))
-    pd.read_parquet(path).iloc[1:].to_parquet(path)
-    with pytest.raises(StaleError, match=r"T1\.parquet was changed or cut after it was written"):
-        sampling.read([path], "whole")
+def test_expressions_that_are_undefined_at_a_sample_are_refused(tmp_path):
+    scene = tiny.scene(tmp_path)
+    square = tiny.pieces(shapely.box(500_200, 4_999_700, 500_300, 4_999_800))
+    text = "log(b4-20000)"
+    message = (
+        r"s2: 'log\(b4-20000\)' \(log\(b4-20000\)\) is not a finite number at some pixels \(logarithm or root of a "
+        r"negative value\?\)\. Write it so that it is defined everywhere\."
+    )
+    with pytest.raises(InputError, match=message):
+        sampled(scene, square, recipes=tiny.recipes(additional=[text]))
+    nowhere = tiny.pieces(shapely.box(500_640, 4_999_500, 500_700, 5_000_000))
+    assert len(sampled(scene, nowhere, recipes=tiny.recipes(additional=[text]))) == 0

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.windows import Window
 from unit.rasters_for_tests import TILE, acquired, coarser, constant, noise, save
+from unit.rasters_for_tests import read_series as read
 
 from parcelle import series
 from parcelle.errors import InputError
@@ -18,11 +19,7 @@ from parcelle.sensors import Asset, Mask
 COARSE = coarser(TILE, 2)
 
 
-def read(acquisitions, bands, window=TILE.whole, dtype=np.int16, resampling="bilinear", grid=TILE):
-    return series.read(acquisitions, bands, grid, window, dtype=dtype, resampling=resampling)
-
-
-def one(path, pixels=None, dtype=np.int16, **asset):
+def one(path, dtype=np.int16, **asset):
     """Values and validity of a single band of a single acquisition."""
     found = read([acquired(1, {"b": Asset(path, **asset)})], ["b"], dtype=dtype)
     return found.values[0, 0], found.valid[0]
@@ -142,23 +139,6 @@ def test_masks_go_by_values_and_bits(tmp_path, mask, clear):
     assert found.valid[0, 0, :6].tolist() == clear
 
 
-@pytest.mark.parametrize(
-    ("dtype", "bits", "clear"),
-    [
-        ("uint16", 1 << 9 | 1, [True, False, False]),
-        ("uint8", 1 << 9 | 1, [True, False, True]),  # a byte has no bit 9
-        ("int8", 0xFF, [True, False, False]),
-        ("int16", 1 << 15, [True, True, True]),
-    ],
-)
-def test_bits_go_with_any_type_of_mask(tmp_path, dtype, bits, clear):
-    flags = constant(0, dtype=dtype)
-    flags[0, :3] = [0, 1, 1 << 9] if dtype.endswith("16") else [0, 1, 2]
-    image, path = save(tmp_path / "a.tif", constant(1)), save(tmp_path / "m.tif", flags)
-    found = read([acquired(1, {"b": Asset(image)}, [Mask(path, invalid_bits=bits)])], ["b"])
-    assert found.valid[0, 0, :3].tolist() == clear
-
-
 def test_several_masks_and_the_band_of_a_mask(tmp_path):
     flags = np.stack([constant(0, dtype="uint8")] * 3)
     flags[1, 0, 0] = flags[2, 0, 1] = flags[0, 0, 2] = 1
@@ -209,6 +189,29 @@ def test_a_ramp_of_20_m_becomes_a_ramp_of_10_m(tmp_path):
     assert values[0, 1] == 10  # beyond the first row it is repeated
 
 
+def test_values_are_rounded_before_they_are_interpolated(tmp_path):
+    """What is held of a 20 m band is int16: of 0.5 and 1.5, rounded to even, halves are made that are rounded up."""
+    pixels = constant(1, COARSE, "uint16")
+    pixels[:, 4:] = 3
+    values, _ = one(save(tmp_path / "a.tif", pixels, COARSE), scale=5e-5)
+    assert values[5, 6:10].tolist() == [0, 1, 2, 2]
+    pixels = constant(0, COARSE)
+    pixels[:, 4:] = -2
+    values, _ = one(save(tmp_path / "b.tif", pixels, COARSE), scale=1e-4)
+    assert values[5, 6:10].tolist() == [0, 0, -1, -2]
+
+
+def test_bands_are_held_at_their_own_pixel_size(tmp_path):
+    fine, coarse = noise(dtype="int16"), noise(COARSE, 2, dtype="int16")
+    assets = {"a": Asset(save(tmp_path / "a.tif", fine), 1, 1e-4)}
+    path = save(tmp_path / "b.tif", coarse, COARSE)
+    assets |= {"b": Asset(path, 1, 1e-4), "c": Asset(path, 2, 1e-4)}
+    held = read([acquired(1, assets)], "bac", Window(4, 6, 5, 8)).held
+    assert held.boxes == [Window(1, 2, 5, 6), Window(4, 6, 5, 8)]  # 20 m with a pixel around
+    assert np.array_equal(held.values[0][0], coarse[:, 2:8, 1:6])
+    assert np.array_equal(held.values[1][0], fine[:, 6:14, 4:9])
+
+
 def test_bands_of_several_files_come_in_the_order_asked(tmp_path):
     two = save(tmp_path / "two.tif", np.stack([constant(1), constant(2)]))
     three = save(tmp_path / "three.tif", np.stack([constant(v, COARSE) for v in (3, 4, 5)]), COARSE)
@@ -230,16 +233,39 @@ def test_each_file_is_opened_once(tmp_path, monkeypatch):
     assert opened == [path]
 
 
+def test_what_is_masked_everywhere_is_not_decoded(tmp_path):
+    image = save(tmp_path / "a.tif", np.stack([constant(1), constant(2)]), blockysize=7, interleave="band")
+    coarse = save(tmp_path / "c.tif", constant(3, COARSE), COARSE, blockysize=11)
+    assets = {"a": Asset(image, 1, 1e-4), "b": Asset(image, 2, 1e-4), "c": Asset(coarse, 1, 1e-4)}
+    flags = constant(0, dtype="uint8")
+    flags[7:14] = 1
+    masks = [Mask(save(tmp_path / "m.tif", flags, blockysize=7), 1, (1,))]
+    hidden, halfway = Window(0, 7, TILE.width, 7), Window(0, 7, TILE.width, 8)
+    assert read([acquired(1, assets, masks)], "abc", hidden).blocks == 1
+    # A block of the mask more, two of each fine band, one of the coarse band.
+    found = read([acquired(1, assets, masks)], "abc", halfway)
+    assert found.blocks == 2 + 2 * 2 + 1
+    assert found.valid.sum() == TILE.width
+    two = read([acquired(1, assets, masks), acquired(2, assets)], "abc", hidden)
+    assert two.blocks == 1 + 2 + 1
+    assert two.valid.all(axis=(1, 2)).tolist() == [False, True]
+
+
 def test_dates_ascend_and_days_with_several_acquisitions_are_one(tmp_path):
-    path = save(tmp_path / "a.tif", constant(1))
-    acquisitions = [acquired(day, {"b": Asset(path)}, hour=hour) for day, hour in [(9, 10), (3, 10), (9, 22), (31, 0)]]
-    found = read(acquisitions, ["b"])
+    """However they are listed: a user may write the list."""
+    paths = [save(tmp_path / f"{v}.tif", constant(v)) for v in (1, 2, 4, 7)]
+    times = [(9, 10), (3, 10), (9, 22), (31, 0)]
+    listed = [
+        acquired(day, {"b": Asset(path, scale=1e-4)}, hour=hour) for (day, hour), path in zip(times, paths, strict=True)
+    ]
+    found = read(listed, ["b"])
     assert [d.day for d in found.dates] == [3, 9, 31]
-    assert found.dates == series.dates_of(acquisitions)
+    assert found.dates == series.dates_of(listed)
     assert found.days.dtype == np.int32
     assert np.diff(found.days).tolist() == [6, 22]
     assert found.days[0] == datetime.date(2018, 3, 3).toordinal()
     assert found.values.shape == (3, 1, TILE.height, TILE.width)
+    assert found.values[:, 0, 0, 0].tolist() == [2, 2, 7]  # 2.5 to even
 
 
 def test_a_day_is_the_mean_of_its_valid_acquisitions(tmp_path):
@@ -322,7 +348,7 @@ def test_a_missing_or_unreadable_image_is_named(tmp_path):
     for name in ("missing.tif", "text.tif"):
         message = refused(tmp_path / name)
         assert message.startswith(f"{tmp_path / name} cannot be read (")
-        assert message.endswith("window rows 3–7, columns 2–5: repair or remove the product.")
+        assert message.endswith("): repair or remove the product.")
 
 
 def test_an_image_that_breaks_off_is_named_with_the_window(tmp_path):
@@ -347,6 +373,13 @@ def test_a_band_that_the_file_does_not_have_is_named(tmp_path):
     assert refused(path, band=2).startswith(f"{path} cannot be read (band index 2 out of range")
     mask = refused(path, mask=Mask(path, 3, (1,)))
     assert mask.startswith(f"{path} cannot be read (band index 3 out of range")
+
+
+def test_bands_of_other_pixels_from_date_to_date_are_refused(tmp_path):
+    fine, coarse = save(tmp_path / "a.tif", constant(1)), save(tmp_path / "b.tif", constant(1, COARSE), COARSE)
+    with pytest.raises(InputError) as error:
+        read([acquired(1, {"b": Asset(fine)}), acquired(2, {"b": Asset(coarse)})], ["b"])
+    assert str(error.value) == f"band b has pixels of one size in {fine}, of another in {coarse}."
 
 
 def test_an_image_of_another_grid_is_named_with_both(tmp_path):

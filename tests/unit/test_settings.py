@@ -44,10 +44,12 @@ map: {model: [0, 2], products: [class, probability], min_valid: 3, freeze: true}
 mosaic: {crs: EPSG:3035, resolution: 20, origin: [5, 5.5]}
 on_bad_acquisition: skip
 window: {size: 256}
+cache: scratch
+scratch: /scratch/parcelle
 """
 ALL = (
     "results, tiles, grid, sensors, period, reference, nomenclature, regions, seeds, split, sampling, model, map, "
-    "mosaic, on_bad_acquisition, window"
+    "mosaic, on_bad_acquisition, window, cache, scratch"
 )
 OF_SENSOR = "format, path, collection, bands, resampling, indices, additional"
 BANDS = "b2, b3, b4, b5, b6, b7, b8, b8a, b11, b12"
@@ -135,7 +137,7 @@ WRONG = [
     ("split.block", 80, "found 80.0 where `by` is 'polygon'; set `by: block` or remove it"),
     ("sampling", "some", "found 'some'; allowed: `all`, or a group of settings (per_polygon_max, per_class)"),
     ("sampling.per_class", 0, "found 0; allowed: at least 1"),
-    ("model.name", "svm", "found 'svm'; allowed: 'forest'"),
+    ("model.name", "svm", "found 'svm'; allowed: 'forest' or 'extra-trees'"),
     ("model.min_samples", 1, "found 1; allowed: at least 2"),
     ("model.features", 0, "found 0; allowed: at least 1, or 'sqrt' or 'log2'"),
     ("model.features", "all", "found 'all'; allowed: a whole number, or 'sqrt' or 'log2'"),
@@ -282,6 +284,10 @@ def test_a_full_file_keeps_every_value():
     expected["split"] |= {"block": None}
     expected["regions"] |= {"layer": None}
     assert dumped == expected
+
+
+def test_scratch_needs_a_folder():
+    assert refusals(least(cache="scratch")) == ["scratch: this setting is required by `cache: scratch`; name a folder"]
 
 
 @pytest.mark.parametrize("text", [LEAST, FULL])

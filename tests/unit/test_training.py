@@ -1,8 +1,10 @@
 import hashlib
 import importlib.metadata
 import json
+import struct
 import sys
 import types
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ import parcelle
 from parcelle import training
 from parcelle.errors import InputError, StaleError
 from parcelle.hashing import number
+from parcelle.samples import KEYS, Samples, Size
 from parcelle.splitting import LEARNING, VALIDATION
 
 FEATURES = ["s2.b4.20180301", "s2.b8.20180301", "s2.ndvi.20180301"]
@@ -20,7 +23,7 @@ FOREST = {"name": "forest", "trees": 8, "depth": 5, "min_samples": 2, "features"
 MEANS = {3: (0, 0, 0), 5: (3, 0, 1), 12: (0, 3, 2)}
 
 
-def samples(polygons=30, pixels=12, seed=0, codes=(3, 5, 12)):
+def frame(polygons=30, pixels=12, seed=0, codes=(3, 5, 12)):
     """Samples of polygons whose classes follow each other; every third polygon has pixels in two tiles."""
     random, rows = np.random.default_rng(seed), []
     for i in range(polygons):
@@ -28,9 +31,15 @@ def samples(polygons=30, pixels=12, seed=0, codes=(3, 5, 12)):
         for j in range(pixels):
             tile = "T2" if i % 3 == 0 and j % 2 else "T1"
             rows.append((f"p{i:02}", code, "alps", 10 * i + j // 4, j % 4, tile, *random.normal(MEANS[code], 0.8)))
-    table = pd.DataFrame(rows, columns=[*training.KEYS, *FEATURES])
+    table = pd.DataFrame(rows, columns=[*KEYS, "tile", *FEATURES])
     types = {"code": "int32", "row": "int32", "column": "int32"} | dict.fromkeys(FEATURES, "float32")
     return table.astype(types).sort_values(["polygon", "tile", "row", "column"], ignore_index=True)
+
+
+def as_samples(table, dtype=np.float32):
+    """Samples of a frame of keys and features."""
+    keys = table[[*KEYS, "tile"]].reset_index(drop=True)
+    return Samples(keys, FEATURES, table[FEATURES].to_numpy(dtype))
 
 
 def split(table, learning=lambda i: i % 2 == 0):
@@ -41,12 +50,13 @@ def split(table, learning=lambda i: i % 2 == 0):
     return pd.DataFrame({"polygon": names, "code": code, "group": [f"g{n[1]}" for n in names], "side": side})
 
 
-TABLE = samples()
+TABLE = frame()
 SPLIT = split(TABLE)
 
 
 def train(table=TABLE, sides=SPLIT, region="alps", seed="3", per_class=None, threads=1, settings=FOREST):
-    return training.train(table, sides, region, seed, settings, per_class, threads)
+    found = table if isinstance(table, Samples) else as_samples(table)
+    return training.train(found, sides, region, seed, settings, per_class, threads)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +140,50 @@ def test_the_model_is_scikit_learns_on_the_learning_side(trained):
     assert model.classifier.classes.tolist() == [3, 5, 12]
 
 
+@pytest.mark.parametrize("sides", [SPLIT, None], ids=["split", "all"])
+def test_the_type_of_the_samples_changes_nothing(sides, tmp_path):
+    """Integers are learnt from, applied to and digested alike, whether they are stored as int16 or as float32."""
+    table = TABLE.assign(**{name: np.rint(TABLE[name] * 5000) for name in FEATURES})
+    made = {}
+    for dtype in (np.int16, np.float32):
+        model, predictions = train(as_samples(table, dtype), sides)
+        path = tmp_path / np.dtype(dtype).name / "model.json"
+        training.save(model, str(path))
+        made[dtype] = (predictions, *(p.read_bytes() for p in (path, path.with_name("forest.npz"))))
+    assert made[np.int16][1:] == made[np.float32][1:]
+    pd.testing.assert_frame_equal(made[np.int16][0], made[np.float32][0])
+
+
+class Witness:
+    """A classifier of somebody else, which keeps what it is given; the larger of two features is its class."""
+
+    seen: ClassVar[dict] = {}
+
+    def fit(self, features, labels, *, seed, threads):
+        self.classes = np.unique(labels)
+        self.seen.update(fitted=features, threads=threads, applied=[])
+        return self
+
+    def probabilities(self, features):
+        self.seen["applied"].append(features)
+        return features.astype(float)
+
+
+@pytest.mark.parametrize("chunk", [7, 1000])
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_models_learn_from_float32_and_are_applied_to_chunks_of_the_files_type(dtype, chunk, monkeypatch):
+    monkeypatch.setattr(training, "CHUNK", chunk)
+    monkeypatch.setitem(sys.modules, "theirs", types.SimpleNamespace(Witness=Witness))
+    values = as_samples(TABLE.assign(**{name: np.rint(TABLE[name] * 5000) for name in FEATURES}), dtype)
+    _, predictions = train(values, settings={"name": "theirs:Witness"}, threads=3)
+    learns = training.sides(values.keys, SPLIT).side == LEARNING
+    fitted, applied = Witness.seen["fitted"], Witness.seen["applied"]
+    assert fitted.dtype == np.float32 and np.array_equal(fitted, values.values[learns]) and Witness.seen["threads"] == 3
+    assert {a.dtype for a in applied} == {np.dtype(dtype)} and max(map(len, applied)) == min(chunk, (~learns).sum())
+    assert np.array_equal(np.concatenate(applied), values.values[~learns])
+    assert np.array_equal(predictions.predicted, np.array([3, 5, 12])[values.values[~learns].argmax(axis=1)])
+
+
 class Undecided:
     """A classifier of somebody else, which finds two classes equally probable."""
 
@@ -174,7 +228,7 @@ def test_the_description_says_what_the_model_is(trained):
 
 
 def test_counts_of_a_class_that_only_learns_and_of_per_class():
-    table = samples()
+    table = frame()
     sides = split(table, lambda i: i % 2 == 0 or i % 3 == 2)
     description = train(table, sides, per_class=7)[0].description
     row = description["samples"][2]
@@ -222,6 +276,18 @@ def test_the_digest_is_that_of_the_training_samples(trained):
     ]
     assert len({digest, *found}) == 6
     assert train(per_class=3)[0].description["digest"] != digest
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_what_is_digested(dtype):
+    table = TABLE.assign(**{name: np.rint(TABLE[name] * 5000) for name in FEATURES})
+    learning = table[table.polygon.isin(SPLIT.polygon[SPLIT.side == LEARNING])]
+    expected = hashlib.sha256(("\n".join(learning.polygon) + "\n".join(learning.tile)).encode())
+    for name in ("row", "column", "code"):
+        expected.update(b"".join(int(v).to_bytes(4, "little") for v in learning[name]))
+    for row in learning[FEATURES].to_numpy():
+        expected.update(struct.pack("<3f", *row))
+    assert train(as_samples(table, dtype))[0].description["digest"] == expected.hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -291,3 +357,12 @@ def test_a_description_that_was_changed_is_refused(trained, tmp_path):
     path.write_text(path.read_text().replace("s2.b4", "s2.b3"))
     with pytest.raises(StaleError, match=r"model\.json was changed or cut after it was written"):
         training.load(str(path), FEATURES)
+
+
+def test_memory_is_that_of_the_features_in_both_types_and_of_the_trees():
+    model = {"name": "forest", "trees": 100, "min_samples": 4}
+    features = 400_000 * 468 * 2 + 100_000 * 468 * 4
+    beside = 400_000 * 250 + 100_000 * 2 * 80
+    nodes = 100 * 0.28 * 100_000
+    expected = 460 + (features + beside + nodes * (200 + 8 * 21)) / 2**20
+    assert training.memory_mb(Size(400_000, 468, 2), 100_000, 21, model, 2) == pytest.approx(expected)

@@ -1,76 +1,325 @@
-"""What models see of a window: the gap-filled series of all sensors, and which pixels have enough of it.
+"""What models see of a window: the features of its pixels, and which pixels have enough dates.
 
-Sampling and mapping both go through here, so that a pixel has the same features in both, bit for bit.
+Sampling and mapping both go through here, so that a pixel has the same features in both, bit for bit. Features are made
+row by row, plane by plane, in memory that stays in the processor's cache; a window's features are never all there.
 """
 
-from collections.abc import Sequence
+import functools
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import lcm
 
 import numpy as np
+import rasterio
 from rasterio.windows import Window
 
-from parcelle import gapfill, series
+from parcelle import strips
 from parcelle.acquisitions import Inventory
 from parcelle.errors import InputError
-from parcelle.features import Recipe
+from parcelle.features import Recipe, dtype_of
+from parcelle.gapfill import Neighbours
+from parcelle.images import GDAL, Images
+from parcelle.programs import Program
+from parcelle.resample import Rows
+from parcelle.series import Scattered, Sensor, Series
+from parcelle.strips import Memory, Step
+
+# Most pixels of a row whose features are made at a time.
+CHUNK = 1024
+
+# Fewest coarse pixels along a side of a window: more than what it leaves to its neighbours.
+LEAST = 8
 
 
-@dataclass(frozen=True)
-class Cube:
-    """A window of a tile, ready for the models.
+class Tile:
+    """What is read of a tile.
 
     Attributes:
-        recipes: How features follow from `filled`, one per sensor.
-        filled: Per sensor ``(regular date, band, pixel)``, pixels row by row.
-        validity: Number of valid optical dates ``(row, column)`` uint16; of all dates where no sensor is optical.
-        enough: Whether every sensor has at least `min_valid` valid dates ``(row, column)`` bool.
-        clear: Per sensor, number of valid pixels of each date ``(date,)``.
+        inventory: Grid and acquisitions.
+        sensors: One per recipe.
+        min_valid: Fewest valid dates of a pixel, in every sensor.
+        dtype: Type of the features.
 
     """
 
-    recipes: tuple[Recipe, ...]
-    filled: tuple[np.ndarray, ...]
+    def __init__(self, inventory: Inventory, recipes: Sequence[Recipe], min_valid: int, images: Images):
+        """Read the headers.
+
+        Raises:
+            InputError: An image cannot be read, or does not nest with the grid.
+
+        """
+        self.inventory, self.min_valid = inventory, min_valid
+        with rasterio.Env(**GDAL):
+            self.sensors = tuple(Sensor(inventory.of(r.sensor), r, inventory.grid, images) for r in recipes)
+        self.dtype = dtype_of(recipes)
+        self.features = sum(len(r.names) for r in recipes)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.inventory.grid.height, self.inventory.grid.width
+
+    def windows(self, size: int) -> list[Window]:
+        """Windows of about `size` × `size` pixels that are multiples of the files' blocks.
+
+        Files of strips are read in full width; blocks that are larger than `size` are not looked at.
+        """
+        rows, columns = self.shape
+        blocks = [block for sensor in self.sensors for block in sensor.blocks()]
+        least = LEAST * lcm(*(sensor.multiple() for sensor in self.sensors))
+        width = columns
+        if all(block_width for _, block_width in blocks):
+            width = min(_multiple({block_width for _, block_width in blocks}, least, size), columns)
+        height = min(_multiple({height for height, _ in blocks}, least, size * size // width), rows)
+        return [
+            Window(column, row, min(width, columns - column), min(height, rows - row))
+            for row in range(0, rows, height)
+            for column in range(0, columns, width)
+        ]
+
+    def alone(
+        self, window: Window, largest: tuple[int, int], memory: Memory, wanted: Scattered | None = None
+    ) -> "Cube":
+        """Make room for a window that is read by itself; none has more rows and columns than `largest`."""
+        series = tuple(strips.alone(sensor, window, largest, memory, wanted) for sensor in self.sensors)
+        jobs = [
+            functools.partial(sensor.read, i, one)
+            for sensor, one in zip(self.sensors, series, strict=True)
+            for i in range(len(sensor.acquisitions))
+        ]
+        return Cube(self, window, series, tuple(jobs))
+
+
+def _multiple(blocks: set[int], least: int, most: int) -> int:
+    """Largest multiple of `least` and of the blocks that is at most `most`, without blocks that make it larger."""
+    step = least
+    for block in sorted(blocks):
+        if lcm(step, block) <= most:
+            step = lcm(step, block)
+    return max(most // step, 1) * step
+
+
+class Walk:
+    """The windows of a tile, one after the other. Two are in memory at a time: one is read, one is mapped.
+
+    Attributes:
+        steps: The windows, in order.
+
+    """
+
+    def __init__(self, tile: Tile, size: int):
+        """Walk by windows of about `size` × `size` pixels."""
+        back = max(group.margin * group.factor for sensor in tile.sensors for group in sensor.groups)
+        self._tile = tile
+        self.steps = strips.steps(tile.windows(size), tile.shape, back)
+        self._walks = [strips.Walk(sensor, tile.shape, self.steps, back) for sensor in tile.sensors]
+        self._memories = itertools.cycle((Memory(), Memory()))
+
+    def begin(self, step: Step) -> "Cube":
+        """Make room for a window; the one before is read, and the one before that is no longer needed."""
+        memory = next(self._memories)
+        series, jobs = zip(*(walk.begin(step, memory) for walk in self._walks), strict=True)
+        return Cube(self._tile, step.window, series, tuple(itertools.chain(*jobs)))
+
+
+@dataclass(frozen=True)
+class Valid:
+    """What is valid in some rows.
+
+    Attributes:
+        validity: Number of valid optical dates ``(row, column)`` uint16; of all dates where no sensor is optical.
+        enough: Whether every sensor has at least `min_valid` valid dates ``(row, column)`` bool.
+        clear: Per sensor, number of valid pixels of each date ``(date,)`` int64.
+
+    """
+
     validity: np.ndarray
     enough: np.ndarray
     clear: tuple[np.ndarray, ...]
 
-    def features(self, pixels: np.ndarray) -> np.ndarray:
-        """Features of some pixels.
+
+@dataclass(frozen=True)
+class Cube:
+    """A window of a tile.
+
+    Attributes:
+        tile: The tile.
+        window: The window.
+        series: Those of its sensors.
+        reading: Jobs that read it, one per acquisition; any thread may do any of them.
+
+    """
+
+    tile: Tile
+    window: Window
+    series: tuple[Series, ...]
+    reading: tuple[Callable[[], None], ...]
+
+    def valid(self, rows: slice) -> Valid:
+        """Count valid dates of some rows of the window."""
+        seen = [_seen(sensor, s.valid[:, rows]) for sensor, s in zip(self.tile.sensors, self.series, strict=True)]
+        counts = [s.sum(axis=0, dtype=np.uint16) for s in seen]
+        optical = [c for c, sensor in zip(counts, self.tile.sensors, strict=True) if sensor.recipe.optical]
+        return Valid(
+            np.asarray(np.sum(optical or counts, axis=0, dtype=np.uint16)),
+            np.min(counts, axis=0) >= self.tile.min_valid,
+            tuple(np.count_nonzero(s, axis=(1, 2)).astype(np.int64) for s in seen),
+        )
+
+    def enough_at(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Whether pixels of the tile, which lie in the window, have enough valid dates ``(pixel,)`` bool."""
+        rows, columns = rows - self.window.row_off, columns - self.window.col_off
+        counts = [
+            _seen(sensor, s.valid[:, rows, columns]).sum(axis=0)
+            for sensor, s in zip(self.tile.sensors, self.series, strict=True)
+        ]
+        return np.min(counts, axis=0) >= self.tile.min_valid
+
+
+def _seen(sensor: Sensor, valid: np.ndarray) -> np.ndarray:
+    """Validity of dates, from that of acquisitions ``(acquisition, …)``: any of those of a day."""
+    if len(sensor.dates) == len(valid):
+        return valid
+    return np.logical_or.reduceat(valid, sensor.starts, axis=0)
+
+
+class Maker:
+    """Makes the features of one row after the other; for one thread, whose memory it keeps."""
+
+    def __init__(self, tile: Tile):
+        self._tile = tile
+        self._parts = [_Part(sensor, tile.dtype) for sensor in tile.sensors]
+        self._planes: np.ndarray = np.empty((0, 0), tile.dtype)
+
+    def features(self, cube: Cube, row: int, start: int, count: int, needed: np.ndarray | None = None) -> np.ndarray:
+        """Features of some pixels of a row.
 
         Args:
-            pixels: Places in the window, counted row by row ``(pixel,)``.
+            cube: The window.
+            row: Row of the window.
+            start: First column of the window.
+            count: Number of pixels.
+            needed: Pixels whose features must be numbers ``(pixel,)`` bool; all if None.
 
         Returns:
-            ``(pixel, feature)`` float32.
+            ``(feature, pixel)`` int16 or float32, in the order of the recipes; overwritten by the next call.
+
+        Raises:
+            InputError: An expression gives a value that is not finite.
 
         """
-        return np.hstack([r.compute(f[:, :, pixels]) for r, f in zip(self.recipes, self.filled, strict=True)])
+        if self._planes.shape[1] != count:
+            self._planes = np.empty((self._tile.features, count), self._tile.dtype)
+        first = 0
+        for part, series in zip(self._parts, cube.series, strict=True):
+            last = first + part.count
+            part.make(series, row, start, self._planes[first:last], needed)
+            first = last
+        return self._planes
 
 
-def read(inventory: Inventory, recipes: Sequence[Recipe], window: Window, min_valid: int) -> Cube:
-    """Read and gap-fill a window of a tile.
+class _Part:
+    """Makes the features of one sensor."""
+
+    def __init__(self, sensor: Sensor, dtype: type):
+        self._sensor, self._recipe = sensor, sensor.recipe
+        self.count = len(self._recipe.names)
+        self._same = np.dtype(dtype) == np.dtype(self._recipe.dtype)
+        self._near = Neighbours(0, 0)
+        layers = len(sensor.acquisitions)
+        self._rows = [
+            Rows(g.factor, g.size, g.method, (layers, len(g.bands)), self._recipe.dtype) for g in sensor.groups
+        ]
+        self._programs = [
+            Program.of(e, self._recipe.bands, scale)
+            for e, (_, _, scale) in zip(self._recipe.expressions, self._recipe.indices, strict=True)
+        ]
+
+    def make(self, series: Series, row: int, start: int, planes: np.ndarray, needed: np.ndarray | None) -> None:
+        """Write the features ``(feature, pixel)``."""
+        dates, bands, count = len(self._recipe.dates), len(self._recipe.bands), planes.shape[1]
+        filled = planes if self._same else np.empty((dates * bands, count), self._recipe.dtype)
+        self._fill(series, row, start, filled)
+        if not self._same:
+            planes[: dates * bands] = filled
+        for i, (program, (name, text, _)) in enumerate(zip(self._programs, self._recipe.indices, strict=True)):
+            undefined = program.run(planes, 0, dates, bands, dates * (bands + i))
+            if (undefined if needed is None else undefined & needed).any():
+                raise InputError(
+                    f"{self._recipe.sensor}: {text!r} ({name}) is not a finite number at some pixels (logarithm or "
+                    "root of a negative value?). Write it so that it is defined everywhere."
+                )
+
+    def _fill(self, series: Series, row: int, start: int, planes: np.ndarray) -> None:
+        """Gap-fill all bands on the regular dates."""
+        sensor, bands = self._sensor, len(self._recipe.bands)
+        if self._near.shape != (len(self._recipe.dates), planes.shape[1]):
+            self._near = Neighbours(len(self._recipe.dates), planes.shape[1])
+        valid = series.valid[:, row, start : start + planes.shape[1]][:, None]
+        seen = np.ascontiguousarray(_seen(sensor, valid))
+        self._near.find(seen, 0, 0, sensor.days, self._recipe.days)
+        absolute = series.window.row_off + row, series.window.col_off + start
+        for group, rows, values, box in zip(sensor.groups, self._rows, series.values, series.boxes, strict=True):
+            at = absolute[0] - box.row_off, absolute[1] - box.col_off
+            if group.factor > 1:
+                origin = box.row_off, box.col_off
+                values = rows.read(values, np.any(valid, axis=(1, 2)), origin, *absolute, planes.shape[1])
+                at = 0, absolute[1] % group.factor
+            if len(sensor.dates) < len(sensor.acquisitions):
+                values = _means(values[:, :, at[0], at[1] : at[1] + planes.shape[1]], valid[:, 0], sensor.starts)
+                at = 0, 0
+            self._near.fill(values, *at, np.array(group.bands), planes, bands)
+
+
+def _means(values: np.ndarray, valid: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Of each date, the mean of the valid acquisitions: ``(date, band, 1, pixel)``.
+
+    Args:
+        values: ``(acquisition, band, pixel)``.
+        valid: ``(acquisition, pixel)``.
+        starts: First acquisition of each date ``(date,)``.
+
+    """
+    counted = np.where(valid[:, None], values, 0).astype(np.float64)
+    total = np.add.reduceat(counted, starts, axis=0)
+    number = np.add.reduceat(valid.astype(np.int64), starts, axis=0)[:, None]
+    mean = total / np.maximum(number, 1)
+    rounded = np.rint(mean) if np.issubdtype(values.dtype, np.integer) else mean
+    return rounded.astype(values.dtype)[:, :, None]
+
+
+def read(inventory: Inventory, recipes: Sequence[Recipe], window: Window, min_valid: int) -> "Whole":
+    """Read a window at once, on this thread: for a look at a small one.
 
     Raises:
         InputError: An image cannot be read.
 
     """
-    filled, clear, counts = [], [], []
-    for recipe in recipes:
-        one = series.read(
-            inventory.of(recipe.sensor),
-            recipe.bands,
-            inventory.grid,
-            window,
-            dtype=recipe.dtype,
-            resampling=recipe.resampling,
-        )
-        values = gapfill.fill(one.values, one.valid, one.days, recipe.days)
-        filled.append(values.reshape(*values.shape[:2], -1))
-        clear.append(one.valid.sum(axis=(1, 2), dtype=np.int64))
-        counts.append(one.valid.sum(axis=0, dtype=np.uint16))
-    optical = [c for c, r in zip(counts, recipes, strict=True) if r.optical]
-    validity = np.asarray(np.sum(optical or counts, axis=0, dtype=np.uint16))
-    return Cube(tuple(recipes), tuple(filled), validity, np.min(counts, axis=0) >= min_valid, tuple(clear))
+    with rasterio.Env(**GDAL), Images() as images:
+        tile = Tile(inventory, recipes, min_valid, images)
+        cube = tile.alone(window, (window.height, window.width), Memory())
+        for job in cube.reading:
+            job()
+        return Whole(cube)
+
+
+class Whole:
+    """A window that was read; its attributes are those of `Valid`, of all rows."""
+
+    def __init__(self, cube: Cube):
+        self._cube, self._maker = cube, Maker(cube.tile)
+        valid = cube.valid(slice(None))
+        self.validity, self.enough, self.clear = valid.validity, valid.enough, valid.clear
+
+    def features(self) -> np.ndarray:
+        """Features of all pixels ``(row, column, feature)``; those of pixels without a valid date mean nothing."""
+        window = self._cube.window
+        made = np.empty((window.height, window.width, self._cube.tile.features), self._cube.tile.dtype)
+        for row in range(window.height):
+            made[row] = self._maker.features(self._cube, row, 0, window.width, self.enough[row]).T
+        return made
 
 
 def check_features(found: Sequence[str], expected: Sequence[str], where: str) -> None:
@@ -89,18 +338,3 @@ def check_features(found: Sequence[str], expected: Sequence[str], where: str) ->
         f"{where}: feature {i + 1} is {a}, where {b} is expected ({len(found)} features, {len(expected)} expected). "
         "Train again with these settings, or go back to those of the model."
     )
-
-
-def series_bytes(dates: int, recipe: Recipe) -> int:
-    """Bytes of the series of one sensor for one pixel, while it is read.
-
-    Values and validity of all dates; of the date being read, the file's values and three float32 copies
-    (interpolated along rows, along both, rounded).
-    """
-    bands, item = len(recipe.bands), np.dtype(recipe.dtype).itemsize
-    return dates * (bands * item + 1) + 4 * 4 * bands
-
-
-def filled_bytes(recipe: Recipe) -> int:
-    """Bytes of the gap-filled series of one sensor for one pixel."""
-    return len(recipe.dates) * len(recipe.bands) * np.dtype(recipe.dtype).itemsize

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from parcelle import sensors
-from parcelle.errors import InputError, SettingsError
+from parcelle.errors import SettingsError
 from parcelle.expressions import Expression, parse
 from parcelle.sensors import Band, Format
 
 if TYPE_CHECKING:
     from parcelle import settings as s
+
+# Normalised differences are features in steps of 1 / RATIO, as reflectance is.
+RATIO = 10_000
 
 # Of common band names; NDWI has the sign of iota2's, opposite to Gao (1996).
 INDICES = {"ndvi": ("nir", "red"), "ndwi": ("swir16", "nir")}
@@ -30,7 +33,8 @@ class Recipe:
         bands: Bands in use.
         integer: Whether values are int16 (reflectance × 10,000) or float32 (dB, K).
         resampling: How coarser bands come to the tile's grid.
-        indices: Name and expression of each index, in order.
+        indices: Name, expression and scale of each index, in order. The value is multiplied by the scale and rounded,
+            within ±32,767, so that it is an integer as the bands are; a scale of 0 keeps it as it is.
         dates: Regular dates.
 
     """
@@ -40,13 +44,13 @@ class Recipe:
     bands: tuple[str, ...]
     integer: bool
     resampling: str
-    indices: tuple[tuple[str, str], ...]
+    indices: tuple[tuple[str, str, int], ...]
     dates: tuple[str, ...]
 
     @classmethod
     def from_dict(cls, content: dict) -> Self:
         """Read what `to_dict` gave."""
-        indices = tuple((name, text) for name, text in content["indices"])
+        indices = tuple((name, text, scale) for name, text, scale in content["indices"])
         return cls(
             **{
                 **content,
@@ -73,47 +77,25 @@ class Recipe:
     @cached_property
     def expressions(self) -> tuple[Expression, ...]:
         """Parsed `indices`."""
-        return tuple(parse(text, self.bands) for _, text in self.indices)
+        return tuple(parse(text, self.bands) for _, text, _ in self.indices)
 
     @cached_property
     def names(self) -> list[str]:
         """Feature names: all bands date by date, then each index over all dates."""
         days = [d.replace("-", "") for d in self.dates]
         bands = [f"{self.sensor}.{band}.{day}" for day in days for band in self.bands]
-        return bands + [f"{self.sensor}.{name}.{day}" for name, _ in self.indices for day in days]
-
-    def compute(self, filled: np.ndarray) -> np.ndarray:
-        """Features of gap-filled values.
-
-        Args:
-            filled: ``(date, band, pixel)`` of `dtype`.
-
-        Returns:
-            ``(pixel, feature)`` float32, in the order of `names`.
-
-        Raises:
-            InputError: An expression gives a value that is not finite.
-
-        """
-        dates, bands, pixels = filled.shape
-        features = np.empty((pixels, len(self.names)), np.float32)
-        features[:, : dates * bands] = filled.reshape(dates * bands, pixels).T
-        values = {band: filled[:, i].astype(np.float32) for i, band in enumerate(self.bands)}
-        for i, expression in enumerate(self.expressions):
-            result = expression(values)
-            if not np.isfinite(result).all():
-                raise InputError(
-                    f"{self.sensor}: {expression.text!r} is not a finite number at some pixels "
-                    "(logarithm or root of a negative value?). Write it so that it is defined everywhere."
-                )
-            start = dates * (bands + i)
-            features[:, start : start + dates] = result.T
-        return features
+        return bands + [f"{self.sensor}.{name}.{day}" for name, _, _ in self.indices for day in days]
 
 
 def recipes(settings: "s.Settings") -> list[Recipe]:
     """Recipes of all sensors, in the order of the settings."""
     return [_recipe(name, sensor, settings.period) for name, sensor in settings.sensors.items()]
+
+
+def dtype_of(every: Sequence[Recipe]) -> type:
+    """Type of the features of all sensors: int16 if all are integers, else float32."""
+    integer = all(r.integer and all(scale for _, _, scale in r.indices) for r in every)
+    return np.int16 if integer else np.float32
 
 
 def names(every: Sequence[Recipe]) -> list[str]:
@@ -136,7 +118,7 @@ def check(sensor: "s.Sensor", format: Format) -> None:
     """
     names = tuple(b.name for b in _bands(sensor, format))
     # The user's own are read as they are written; a feature's name has no spaces, and without them `b2 b3` is a word.
-    for text in (*(t.lower() for t in sensor.additional), *(t for _, t in _indices(sensor, format))):
+    for text in (*(t.lower() for t in sensor.additional), *(t for _, t, _ in _indices(sensor, format))):
         parse(text, names)
 
 
@@ -178,8 +160,8 @@ def _one_unit(bands: list[Band]) -> list[Band]:
     return bands
 
 
-def _indices(sensor: "s.Sensor", format: Format) -> tuple[tuple[str, str], ...]:
-    """Name and expression of each index; the expressions of `additional` are their own names."""
+def _indices(sensor: "s.Sensor", format: Format) -> tuple[tuple[str, str, int], ...]:
+    """Name, expression and scale of each index; the expressions of `additional` are their own names."""
     bands = _bands(sensor, format)
     common = {b.common: b.name for b in bands}
     possible = {
@@ -196,4 +178,6 @@ def _indices(sensor: "s.Sensor", format: Format) -> tuple[tuple[str, str], ...]:
     named = [*(b.name for b in bands), *chosen, *additional]
     if twice := [name for i, name in enumerate(named) if name in named[:i]]:
         raise SettingsError(f"indices, additional: {twice[0]!r} would be a feature twice")
-    return tuple((name, possible[name]) for name in chosen) + tuple((text, text) for text in additional)
+    # Brightness of reflectance × 10,000 has that unit already; of an expression of the user's, nobody knows the range.
+    scales = {name: 1 if name == "brightness" else RATIO for name in chosen}
+    return tuple((name, possible[name], scales[name]) for name in chosen) + tuple((t, t, 0) for t in additional)

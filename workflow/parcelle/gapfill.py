@@ -1,111 +1,196 @@
-"""Fill the gaps of a series: linear in time between valid observations, on regular dates."""
+"""Fill the gaps of a series: linear in time between valid observations, on regular dates.
 
-import contextlib
-import fcntl
-import functools
-from pathlib import Path
+All bands of a pixel share its dates and its mask, so the neighbours of a regular date are looked for once. Clouds are
+larger than pixels: neighbours on a row mostly have the same two dates, and such a run is interpolated at once.
+"""
 
 import numba
 import numpy as np
+from numba.extending import overload
 
-BLOCK = 4096
+from parcelle.kernels import compiled_once, kernel
+
+# Halves are rounded up. The rest makes sure of it where a product of a reciprocal falls short of a half by its last
+# bit; fractions of days come closer than that to a half only for gaps of 500,000 days.
+HALF = 0.5 + 2**-20
 
 
-def fill(values: np.ndarray, valid: np.ndarray, days: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def fill(
+    values: np.ndarray, valid: np.ndarray, days: np.ndarray, targets: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
     """Interpolate each pixel and band on regular dates.
 
     Between the nearest valid observations before and after, linear in time; before the first and after the last valid
-    one, its value. A pixel without any is 0. Integers are rounded to the nearest, halves to even. A pixel's result
-    depends on nothing but that pixel, and has the same bits in any window.
+    one, its value. A pixel without any is 0. Integers are rounded to the nearest, halves up. A pixel's result depends
+    on nothing but that pixel, and has the same bits in any window.
 
     Args:
         values: ``(date, band, row, column)`` int16 or float32.
         valid: ``(date, row, column)`` bool.
         days: Day number of each date, ascending, ``(date,)``.
         targets: Day numbers of the regular dates, ascending, ``(regular date,)``.
+        out: Where to put the result, contiguous; new memory if None.
 
     Returns:
         ``(regular date, band, row, column)`` of the type of `values`.
 
     """
-    dates, bands, height, width = values.shape
-    flat = np.ascontiguousarray(values).reshape(dates, bands, height * width)
-    seen = np.ascontiguousarray(valid).reshape(dates, height * width)
-    filled = np.zeros((len(targets), bands, height * width), values.dtype)
-    rounded = np.issubdtype(values.dtype, np.integer)
-    _compile(values.dtype)
-    _fill(flat, seen, np.asarray(days, np.int32), np.asarray(targets, np.int32), rounded, filled)
-    return filled.reshape(len(targets), bands, height, width)
+    values, valid = np.ascontiguousarray(values), np.ascontiguousarray(valid)
+    bands, height, width = values.shape[1:]
+    filled = np.empty((len(targets), bands, height, width), values.dtype) if out is None else out
+    planes = filled.reshape(len(targets) * bands, height * width)
+    near = Neighbours(len(targets), width)
+    for row in range(height):
+        near.find(valid, row, 0, days, targets)
+        near.fill(values, row, 0, np.arange(bands), planes, bands, row * width)
+    return filled
 
 
-@functools.cache
-def _compile(dtype: np.dtype) -> None:
-    """Compile the kernel for a type, or load it from disk, while no other process does.
+class Neighbours:
+    """Nearest valid dates around each regular date, of some pixels of a row; its memory serves row after row."""
 
-    numba numbers its cached files by a list that two processes may change at once; each type could then get the code
-    of the other. A file system without locks is left to luck, as numba leaves every one.
-    """
-    folder = Path(str(_fill.stats.cache_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "gapfill.lock").open("w") as lock, contextlib.suppress(OSError):
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        day = np.zeros(1, np.int32)
-        values = np.zeros((1, 1, 1), dtype)
-        _fill(values, np.ones((1, 1), bool), day, day, np.issubdtype(dtype, np.integer), values.copy())
+    def __init__(self, targets: int, pixels: int):
+        self._before = np.empty((targets, pixels), np.int16)
+        self._after = np.empty((targets, pixels), np.int16)
+        self._days = self._targets = np.empty(0, np.int32)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of regular dates and of pixels."""
+        return self._before.shape
 
-@numba.njit(nogil=True, cache=True)
-def _neighbours(seen, days, target, start, stop, before, after):  # type: ignore[no-untyped-def]
-    """Nearest valid date not after, and not before, `target` for the pixels from `start` to `stop`; −1 if none."""
-    dates = seen.shape[0]
-    for i in range(stop - start):
-        before[i] = -1
-        after[i] = -1
-    for d in range(dates):
-        if days[d] <= target:
-            for i in range(stop - start):
-                if seen[d, start + i]:
-                    before[i] = d
-    for d in range(dates - 1, -1, -1):
-        if days[d] >= target:
-            for i in range(stop - start):
-                if seen[d, start + i]:
-                    after[i] = d
-    for i in range(stop - start):
-        if before[i] < 0:
-            before[i] = after[i]
-        if after[i] < 0:
-            after[i] = before[i]
+    def find(self, valid: np.ndarray, row: int, start: int, days: np.ndarray, targets: np.ndarray) -> None:
+        """Look for the neighbours of the pixels of `row` from column `start` on; arguments as those of `fill`."""
+        self._days, self._targets = np.asarray(days, np.int32), np.asarray(targets, np.int32)
+        _ready("int16")
+        _neighbours(valid, row, start, self._days, self._targets, self._before, self._after)
 
+    def fill(
+        self,
+        values: np.ndarray,
+        row: int,
+        start: int,
+        places: np.ndarray,
+        planes: np.ndarray,
+        step: int,
+        column: int = 0,
+    ) -> None:
+        """Interpolate some bands of the pixels that neighbours were found for.
 
-@numba.njit(nogil=True, cache=True)
-def _times(days, target, count, before, after, elapsed, span):  # type: ignore[no-untyped-def]
-    """Days from the earlier neighbour to `target`, and to the later one; 0 of 1 where they are one."""
-    for i in range(count):
-        elapsed[i] = 0.0
-        span[i] = 1.0
-        if before[i] >= 0 and after[i] != before[i]:
-            elapsed[i] = target - days[before[i]]
-            span[i] = days[after[i]] - days[before[i]]
+        Args:
+            values: ``(date, band, row, column)`` int16 or float32.
+            row: Row in `values`.
+            start: Column in `values` of the first pixel.
+            places: Plane of each band for the first regular date ``(band,)``.
+            planes: Written: ``(plane, pixel)``.
+            step: Planes from one regular date to the next.
+            column: Where the pixels begin in `planes`.
+
+        """
+        _ready(str(values.dtype))
+        near = self._days, self._targets, self._before, self._after
+        _fill(values, row, start, *near, places, planes, step, column)
 
 
-@numba.njit(nogil=True, cache=True)
-def _fill(values, seen, days, targets, rounded, filled):  # type: ignore[no-untyped-def]
-    bands, pixels = values.shape[1], values.shape[2]
-    before = np.empty(BLOCK, np.int32)
-    after = np.empty(BLOCK, np.int32)
-    elapsed = np.empty(BLOCK, np.float64)
-    span = np.empty(BLOCK, np.float64)
-    for start in range(0, pixels, BLOCK):
-        stop = min(start + BLOCK, pixels)
-        for t in range(len(targets)):
-            _neighbours(seen, days, targets[t], start, stop, before, after)
-            _times(days, targets[t], stop - start, before, after, elapsed, span)
-            for b in range(bands):
-                for i in range(stop - start):
-                    if before[i] >= 0:
-                        first = float(values[before[i], b, start + i])
-                        step = float(values[after[i], b, start + i]) - first
-                        # Divided last: of integers, the product is exact, and so is a half that is rounded to even.
-                        value = first + step * elapsed[i] / span[i]
-                        filled[t, b, start + i] = np.rint(value) if rounded else value
+@kernel
+def _neighbours(valid, row, start, days, targets, before, after):  # type: ignore[no-untyped-def]
+    """Nearest valid date not after, and not before, each target; the other one where there is none, −1 if neither."""
+    pixels, dates = before.shape[1], len(days)
+    nearest = np.full(pixels, np.int16(-1))
+    d = 0
+    for t in range(len(targets)):
+        while d < dates and days[d] <= targets[t]:
+            _take(valid[d, row][start : start + pixels], np.int16(d), nearest)
+            d += 1
+        before[t] = nearest
+    nearest[:] = np.int16(-1)
+    d = dates - 1
+    for t in range(len(targets) - 1, -1, -1):
+        while d >= 0 and days[d] >= targets[t]:
+            _take(valid[d, row][start : start + pixels], np.int16(d), nearest)
+            d -= 1
+        _join(before[t], after[t], nearest)
+
+
+@kernel
+def _take(seen, date, nearest):  # type: ignore[no-untyped-def]
+    for i in range(len(nearest)):
+        nearest[i] = date if seen[i] else nearest[i]
+
+
+@kernel
+def _join(before, after, nearest):  # type: ignore[no-untyped-def]
+    for i in range(len(nearest)):
+        after[i] = nearest[i] if nearest[i] >= 0 else before[i]
+        before[i] = before[i] if before[i] >= 0 else nearest[i]
+
+
+@kernel
+def _fill(values, row, start, days, targets, before, after, places, planes, step, column):  # type: ignore[no-untyped-def]
+    # One flat array and unsigned places: no view is made per run, and no place is checked for being negative.
+    flat = values.reshape(-1)
+    bands, rows, columns = values.shape[1], values.shape[2], values.shape[3]
+    band, date, pixels = rows * columns, bands * rows * columns, before.shape[1]
+    ends, per_day = np.empty(pixels, np.int64), np.empty(pixels, np.float64)
+    for t in range(len(targets)):
+        earlier, later = before[t], after[t]
+        runs = _runs(earlier, later, days, ends, per_day)
+        for k in range(bands):
+            plane = planes[t * step + places[k]][column : column + pixels]
+            origin = row * columns + start + k * band
+            i = 0
+            for run in range(runs):
+                b, a = earlier[i], later[i]
+                if b < 0:
+                    plane[i : ends[run]] = 0
+                else:
+                    first, second = np.uint64(origin + b * date), np.uint64(origin + a * date)
+                    elapsed = np.int32(targets[t] - days[b])
+                    for p in range(np.uint64(i), np.uint64(ends[run])):
+                        plane[p] = _between(flat[first + p], flat[second + p], elapsed, per_day[run])
+                i = ends[run]
+
+
+@kernel
+def _runs(before, after, days, ends, per_day):  # type: ignore[no-untyped-def]
+    """Find runs of pixels with the same neighbours: write where each ends, and 1 / days between; give their number."""
+    count = 0
+    for i in range(1, len(before) + 1):
+        b, a = before[i - 1], after[i - 1]
+        if i == len(before) or before[i] != b or after[i] != a:
+            gap = days[a] - days[b] if b >= 0 else 0
+            per_day[count] = 1.0 / gap if gap else 0.0
+            ends[count] = i
+            count += 1
+    return count
+
+
+def _between(first, second, elapsed, per_day):  # type: ignore[no-untyped-def]
+    """Value at `elapsed` days after the first of two dates; the loops get the variant of their type."""
+    raise NotImplementedError
+
+
+@overload(_between, inline="always")
+def _between_of(first, second, elapsed, per_day):  # type: ignore[no-untyped-def]
+    return _of_integers if isinstance(first, numba.types.Integer) else _of_floats
+
+
+def _of_integers(first, second, elapsed, per_day):  # type: ignore[no-untyped-def]
+    # The product of two numbers of 17 and 15 bits is exact, and so is its sum; a positive number is rounded by cutting.
+    rise = (np.int32(second) - np.int32(first)) * elapsed
+    return np.int16(np.int32(np.float64(rise) * per_day + (65536 + HALF)) + (np.int32(first) - np.int32(65536)))
+
+
+def _of_floats(first, second, elapsed, per_day):  # type: ignore[no-untyped-def]
+    rise = (np.float64(second) - np.float64(first)) * elapsed
+    return np.float32(np.float64(first) + rise * per_day)
+
+
+@compiled_once
+def _ready(dtype: str) -> None:
+    """Compile for values of a type."""
+    near = np.zeros((1, 2), np.int16)
+    day, valid = np.zeros(1, np.int32), np.ones((1, 1, 2), bool)
+    _neighbours(valid, 0, 0, day, day, near, near.copy())
+    values = np.zeros((1, 1, 1, 2), dtype)
+    _fill(values, 0, 0, day, day, near, near, np.zeros(1, np.int64), np.zeros((1, 2), dtype), 1, 0)

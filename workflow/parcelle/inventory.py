@@ -17,8 +17,9 @@ from parcelle.acquisitions import Inventory, ordered
 from parcelle.errors import InputError
 from parcelle.features import recipes
 from parcelle.grid import Grid, mgrs_grid
+from parcelle.images import GDAL
 from parcelle.sensors import Acquisition, Asset, Format, Mask, Problem
-from parcelle.series import GDAL, dates_of
+from parcelle.series import dates_of
 from parcelle.settings import Sensor, Settings
 
 log = logging.getLogger(__name__)
@@ -297,7 +298,19 @@ def _truncation(image: rasterio.DatasetReader) -> str | None:
 
 
 def write_size(inventory: Inventory, bands: Mapping[str, Sequence[str]], path: str | Path) -> None:
-    """Write what the memory of a job depends on: pixels of the tile, dates and bands of each sensor."""
-    dates = {name: len(dates_of(inventory.of(name))) for name in bands}
-    size = {name: {"dates": dates[name], "bands": len(bands[name])} for name in bands}
+    """Write what the memory and time of a job depend on: pixels of the tile, and of each sensor, how much there is."""
+    size = {name: _size(inventory.of(name), chosen, inventory.grid) for name, chosen in bands.items()}
     files.write_json(path, {"pixels": inventory.grid.height * inventory.grid.width, "sensors": size})
+
+
+def _size(acquisitions: Sequence[Acquisition], bands: Sequence[str], grid: Grid) -> dict[str, float]:
+    """Numbers of dates, acquisitions, bands and files; `density`: values of all bands per pixel of the tile."""
+    paths = {a.assets[b].path for a in acquisitions for b in bands} | {m.path for a in acquisitions for m in a.masks}
+    factors = (Grid.of_file(acquisitions[0].assets[b].path).nest(grid) for b in bands) if acquisitions else ()
+    return {
+        "dates": len(dates_of(acquisitions)),
+        "acquisitions": len(acquisitions),
+        "bands": len(bands),
+        "files": len(paths),
+        "density": round(sum(1 / (factor or 1) ** 2 for factor in factors), 4),
+    }

@@ -3,7 +3,9 @@
 import contextlib
 import csv
 import functools
+import itertools
 import logging
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,23 +14,26 @@ from pathlib import Path
 import numpy as np
 from rasterio.windows import Window
 
-from parcelle import cube, files, rasters
+from parcelle import files, rasters
 from parcelle.acquisitions import Inventory
 from parcelle.areas import Areas
-from parcelle.cube import Cube
+from parcelle.cube import CHUNK, Cube, Maker, Tile, Walk
 from parcelle.errors import InputError
 from parcelle.features import Recipe
+from parcelle.images import GDAL, Images
 from parcelle.series import dates_of
+from parcelle.strips import Step
 from parcelle.training import Model
-from parcelle.windows import in_order, windows
+from parcelle.windows import Job, overlapped
 
 log = logging.getLogger(__name__)
 
-# Memory of the interpreter with its libraries and GDAL's cache of decoded blocks, measured.
+# Memory of the interpreter with its libraries and GDAL's cache of decoded blocks, and of an open image; measured.
 BASE_MB = 360
+FILE_MB = 0.6
 
-# Pixels whose features are made at a time: their matrix stays in the processor's cache.
-CHUNK = 4096
+# Rows of 1,024 pixels that one job maps.
+ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -56,43 +61,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Mapped:
-    """A window of the map: products by name, counts by (region, class, own), clear pixels of each date."""
+    """Some rows of the map: products by name, counts by (region, class, own), clear pixels of each date."""
 
     products: dict[str, np.ndarray]
     counts: Counter
     clear: tuple[np.ndarray, ...]
-
-
-def predict(
-    data: Cube, region: np.ndarray, models: Sequence[Sequence[Model]], options: Options
-) -> dict[str, np.ndarray]:
-    """Products of a window; all are 0 at a pixel without data.
-
-    Args:
-        data: The window.
-        region: Place of each pixel's region among `models`, −1 for none: ``(row, column)``.
-        models: Models of each region; their mean counts.
-        options: What is mapped.
-
-    Returns:
-        `class` (the most probable; of equal ones the lowest code, as in the predictions on samples), `confidence`
-        (largest mean probability × 100, at least 1), `validity`, each ``(row, column)``; if asked, `probability` × 1000
-        ``(class, row, column)`` in the nomenclature's order, 0 where a model lacks the class.
-
-    """
-    made = {p: np.zeros((options.bands(p), region.size), options.dtype(p)) for p in options.products}
-    usable = np.where(data.enough, region, -1).ravel()
-    for place, of_region in enumerate(models):
-        pixels = np.flatnonzero(usable == place)
-        for start in range(0, len(pixels), CHUNK):
-            chunk = pixels[start : start + CHUNK]
-            for product, values in _products(
-                _mean(of_region, data.features(chunk), options.ascending), options
-            ).items():
-                made[product][:, chunk] = values
-    if "validity" in made:
-        made["validity"][0] = np.where(usable >= 0, data.validity.ravel(), 0)
-    return {p: values.reshape(-1, *region.shape) for p, values in made.items()}
 
 
 def _products(probabilities: np.ndarray, options: Options) -> dict[str, np.ndarray]:
@@ -137,8 +110,8 @@ def map_tile(
         recipes: How features are made.
         outputs: Path of each product.
         options: What is mapped.
-        window: Side of a window; changes nothing but the memory.
-        threads: Windows at a time; change nothing.
+        window: Side of a window, about; changes nothing but the memory.
+        threads: Windows are read, computed and written by so many threads; they change nothing.
         tags: Written into every raster.
 
     Returns:
@@ -149,37 +122,106 @@ def map_tile(
 
     """
     _refuse_unknown_classes(models, options)
-    by_place = [list(models[name]) for name in areas.regions]
-    one = functools.partial(_map_window, inventory, areas, by_place, recipes, options)
-    grid = inventory.grid
     counts: Counter = Counter()
-    clear = [np.zeros(len(dates_of(inventory.of(r.sensor))), np.int64) for r in recipes]
     with contextlib.ExitStack() as stack:
+        images = stack.enter_context(Images())
+        tile = Tile(inventory, recipes, options.min_valid, images)
+        mapper = _Mapper(tile, areas, [list(models[name]) for name in areas.regions], options, window)
+        clear = [np.zeros(len(sensor.dates), np.int64) for sensor in tile.sensors]
         rasters_of = {
             p: stack.enter_context(_open(p, inventory, outputs, options, tags, threads)) for p in options.products
         }
-        for place, mapped in in_order(one, windows(grid.height, grid.width, window), threads):
+        for step, parts in overlapped(mapper.walk.steps, mapper.reading, mapper.computing, threads, GDAL):
             for product, raster in rasters_of.items():
-                raster.write(place, mapped.products[product])
-            counts += mapped.counts
-            clear = [total + part for total, part in zip(clear, mapped.clear, strict=True)]
-    return counts, {r.sensor: total for r, total in zip(recipes, clear, strict=True)}
+                raster.write(step.window, np.concatenate([part.products[product] for part in parts], axis=1))
+            for part in parts:
+                counts += part.counts
+                clear = [total + more for total, more in zip(clear, part.clear, strict=True)]
+        log.info("%d blocks decoded, %.1f MiB", images.blocks, images.decoded / 2**20)
+    return counts, {s.recipe.sensor: total for s, total in zip(tile.sensors, clear, strict=True)}
 
 
-def _map_window(
-    inventory: Inventory,
-    areas: Areas,
+class _Mapper:
+    """Gives the jobs that read and map windows."""
+
+    def __init__(
+        self, tile: Tile, areas: Areas, models: Sequence[Sequence[Model]], options: Options, window: int
+    ) -> None:
+        """Take the models of each region, in the order of `areas`."""
+        self._tile, self._areas, self._models, self._options = tile, areas, models, options
+        self.walk = Walk(tile, window)
+        self._cubes: dict[Step, Cube] = {}
+        self._own = threading.local()
+
+    def reading(self, step: Step) -> Sequence[Job]:
+        """Jobs that read a window."""
+        cube = self._cubes[step] = self.walk.begin(step)
+        return cube.reading
+
+    def computing(self, step: Step) -> list[Job]:
+        """Jobs that map some rows each of a window that was read."""
+        cube, height = self._cubes.pop(step), step.window.height
+        rows = max(ROWS * CHUNK // step.window.width, 1)
+        return [functools.partial(self._map_rows, cube, i, min(i + rows, height)) for i in range(0, height, rows)]
+
+    def _map_rows(self, cube: Cube, first: int, last: int) -> Mapped:
+        """Map some rows of a window."""
+        window, grid = cube.window, self._tile.inventory.grid
+        place = Window(window.col_off, window.row_off + first, window.width, last - first)
+        valid = cube.valid(slice(first, last))
+        region = self._areas.region_of(grid, place)
+        usable = np.where(valid.enough, region, np.int16(-1))
+        products = self._predict(cube, first, usable)
+        if "validity" in products:
+            products["validity"][0] = np.where(usable >= 0, valid.validity, 0)
+        own = self._areas.own_pixels(grid, place)
+        counts = _count(region, products["class"][0], own, [*self._areas.regions, ""])
+        return Mapped(products, counts, valid.clear)
+
+    def _predict(self, cube: Cube, first: int, usable: np.ndarray) -> dict[str, np.ndarray]:
+        """Products ``(band, row, column)`` of some rows; all are 0 where `usable`, the place of the region, is −1."""
+        if not hasattr(self._own, "maker"):
+            self._own.maker = Maker(self._tile)
+        options, maker = self._options, self._own.maker
+        made = {p: np.zeros((options.bands(p), *usable.shape), options.dtype(p)) for p in options.products}
+        size = -(-usable.shape[1] // -(-usable.shape[1] // CHUNK))
+        for row, start in itertools.product(range(usable.shape[0]), range(0, usable.shape[1], size)):
+            here = usable[row, start : start + size]
+            if (here >= 0).any():
+                planes = maker.features(cube, first + row, start, len(here), here >= 0)
+                parts = {p: values[:, row, start : start + len(here)] for p, values in made.items()}
+                predict(planes, here, self._models, options, parts)
+        return made
+
+
+def predict(
+    planes: np.ndarray,
+    region: np.ndarray,
     models: Sequence[Sequence[Model]],
-    recipes: Sequence[Recipe],
     options: Options,
-    place: Window,
-) -> Mapped:
-    """Map one window; `models` are those of each region, in the order of `areas`."""
-    data = cube.read(inventory, recipes, place, options.min_valid)
-    region = areas.region_of(inventory.grid, place)
-    made = predict(data, region, models, options)
-    counts = _count(region, made["class"], areas.own_pixels(inventory.grid, place), [*areas.regions, ""])
-    return Mapped(made, counts, data.clear)
+    products: Mapping[str, np.ndarray],
+) -> None:
+    """Write the products that follow from probabilities.
+
+    `class` is the most probable one (of equal ones the lowest code, as in the predictions on samples), `confidence` its
+    mean probability × 100, at least 1; `probability` is × 1000, in the nomenclature's order, 0 where a model lacks the
+    class.
+
+    Args:
+        planes: Features ``(feature, pixel)``.
+        region: Place of each pixel's region among `models`, −1 for none ``(pixel,)``.
+        models: Models of each region; their mean counts.
+        options: What is mapped.
+        products: Arrays to write ``(band, pixel)``; pixels of no region are left alone.
+
+    """
+    for place, of_region in enumerate(models):
+        pixels = np.flatnonzero(region == place)
+        if len(pixels):
+            chosen = planes if len(pixels) == len(region) else planes[:, pixels]
+            made = _products(_mean(of_region, chosen.T, options.ascending), options)
+            for product, values in made.items():
+                products[product][:, pixels] = values
 
 
 def _refuse_unknown_classes(models: Mapping[str, Sequence[Model]], options: Options) -> None:
@@ -212,7 +254,7 @@ def _count(region: np.ndarray, classes: np.ndarray, own: np.ndarray, names: list
 
 
 def memory_mb(
-    size: Mapping[str, Mapping[str, int]],
+    size: Mapping[str, Mapping[str, float]],
     recipes: Sequence[Recipe],
     options: Options,
     window: int,
@@ -221,11 +263,11 @@ def memory_mb(
 ) -> float:
     """Peak memory of `map_tile` in MiB.
 
-    Each thread holds the gap-filled series of all sensors, the series of the largest one, and the products of its
-    window, and one chunk of features with scikit-learn's copy of it; the rest does not depend on the window.
+    Two windows are held, one being read and one being mapped: the values as they lie in the files, the masks, and the
+    products. Beside them, what an open file needs, and of each thread the features of a row.
 
     Args:
-        size: `dates` and `bands` of each sensor, from `acquisitions/{tile}.size.json`.
+        size: Of each sensor, from `acquisitions/{tile}.size.json`.
         recipes: Features.
         options: What is mapped.
         window: Side of a window.
@@ -233,12 +275,22 @@ def memory_mb(
         models_mb: Size of all models in memory.
 
     """
-    filled = sum(cube.filled_bytes(r) for r in recipes)
-    series = max(cube.series_bytes(size[r.sensor]["dates"], r) for r in recipes)
+    values = sum(size[r.sensor]["acquisitions"] * _pixel_bytes(size[r.sensor], r) for r in recipes)
     written = sum(options.bands(p) * np.dtype(options.dtype(p)).itemsize for p in options.products)
-    chunk = CHUNK * (sum(len(r.names) for r in recipes) * 4 * 3 + len(options.codes) * 8 * 3)
-    per_thread = window**2 * (filled + series + 2 * written + 16) + chunk
-    return BASE_MB + models_mb + threads * per_thread / 2**20
+    files_mb = sum(size[r.sensor]["files"] for r in recipes) * FILE_MB
+    row = CHUNK * sum(_row_bytes(size[r.sensor], r) for r in recipes) + CHUNK * len(options.codes) * 8 * 4
+    return BASE_MB + models_mb + files_mb + (window**2 * 2 * (values + 2 * written) + threads * row) / 2**20
+
+
+def _pixel_bytes(size: Mapping[str, float], recipe: Recipe) -> float:
+    """Bytes of one acquisition for one pixel of the tile: coarse bands have fewer pixels."""
+    return size["density"] * np.dtype(recipe.dtype).itemsize + 1
+
+
+def _row_bytes(size: Mapping[str, float], recipe: Recipe) -> float:
+    """Bytes for one pixel of the row that is being mapped: coarse bands interpolated, and features twice."""
+    item = np.dtype(recipe.dtype).itemsize
+    return size["acquisitions"] * size["bands"] * item + 2 * len(recipe.names) * 4
 
 
 def write_counts(counts: Counter, pixel_area: float, path: str) -> None:

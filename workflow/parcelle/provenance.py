@@ -8,7 +8,10 @@ import parcelle
 from parcelle.settings import Settings
 
 # Folders, tiles beside, windows and what is drawn on top change no pixel of a tile's map.
-_WITHOUT_EFFECT = {"results", "tiles", "window", "nomenclature", "seeds", "mosaic", "on_bad_acquisition"}
+_WITHOUT_EFFECT = {
+    *("results", "tiles", "window", "cache", "scratch"),
+    *("nomenclature", "seeds", "mosaic", "on_bad_acquisition"),
+}
 
 
 def digest(settings: Settings) -> str:

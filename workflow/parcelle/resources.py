@@ -1,11 +1,11 @@
 """What jobs need: memory and time as formulas of the tile's size, for the rules' `resources`."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parcelle import files, mapping
+from parcelle import files, mapping, samples, training
+from parcelle.errors import StaleError
 from parcelle.features import Recipe
 from parcelle.settings import Settings
 
@@ -14,6 +14,9 @@ MARGIN = 1.2
 
 # What each Snakemake job needs for itself, beside the script's process.
 JOB_MB = 250
+
+# Nodes of a large tree, of 200,000 samples.
+NODES = {"forest": 25_000, "extra-trees": 60_000}
 
 # Pixels × dates that one core reads, fills and classifies in a minute; half of what was measured.
 RATE = 40e6
@@ -48,9 +51,24 @@ def sample_mb(size: str, recipes: Sequence[Recipe], settings: Settings, threads:
     return int(classify_mb(size, recipes, settings, [1], threads) + MARGIN * table)
 
 
-def train_mb(samples: Sequence[str]) -> int:
-    """Memory of a `train` job in MiB, from the size of its samples' files: they inflate about eight times."""
-    return int(JOB_MB + MARGIN * (500 + 8 * sum(os.path.getsize(p) for p in samples) / 2**20))
+def train_mb(paths: Sequence[str], settings: Settings, codes: Sequence[int], threads: int) -> int:
+    """Memory of a `train` job in MiB: all samples of its tiles are taken to be of its region, and to learn.
+
+    Args:
+        paths: `samples/{tile}.parquet` of the tiles.
+        settings: All settings.
+        codes: Classes.
+        threads: Threads of the job.
+
+    """
+    try:
+        size = samples.total(paths)
+    except StaleError:
+        # The job reads it too, and says what is wrong and how to mend it.
+        return JOB_MB
+    learning = min(size.rows, (settings.sampling.per_class or size.rows) * len(codes))
+    need = training.memory_mb(size, learning, len(codes), settings.model.model_dump(), threads)
+    return int(MARGIN * need) + JOB_MB
 
 
 def classify_minutes(size: str, threads: int) -> int:
@@ -69,9 +87,12 @@ def _pixel_dates(size: str) -> int:
 
 
 def _models_mb(settings: Settings, classes: int) -> float:
-    """Largest memory of the models of a tile: two regions' forests of 15,000 nodes a tree, per seed that maps."""
+    """Largest memory of the models of a tile: those of two regions, per seed that maps.
+
+    A node takes 40 bytes, and one in ten a row of class frequencies of its own.
+    """
     seeds = 1 if settings.map.model == "all" else len(settings.map.model)
-    return 2 * seeds * settings.model.trees * 15_000 * (64 + 8 * classes) / 2**20
+    return 2 * seeds * settings.model.trees * NODES[settings.model.name] * (40 + 0.8 * classes) / 2**20
 
 
 def _read(size: str) -> dict[str, Any]:

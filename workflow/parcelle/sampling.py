@@ -1,9 +1,10 @@
 """Samples: the features of the pixels that lie in reference polygons."""
 
+import functools
+import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
@@ -12,20 +13,28 @@ import pandas as pd
 import shapely
 from rasterio.windows import Window
 
-from parcelle import cube, features, files
+from parcelle import features
 from parcelle.acquisitions import Inventory
 from parcelle.areas import covered
+from parcelle.cube import CHUNK, Cube, Maker, Tile
 from parcelle.features import Recipe
 from parcelle.grid import Grid
-from parcelle.hashing import ranks
-from parcelle.windows import in_order, windows
+from parcelle.images import GDAL, Images
+from parcelle.samples import KEYS, first_of_each_polygon
+from parcelle.series import Scattered
+from parcelle.strips import Memory
+from parcelle.windows import Job, overlapped, windows
 
 log = logging.getLogger(__name__)
 
 # Side of the parts in which a large polygon is looked at.
 PART = 1024
 
-KEYS = ["polygon", "code", "region", "row", "column"]
+# Pixels of a row with fewer pixels between them are made together: what they cost is less than a further call.
+APART = 32
+
+# Jobs that a window's pixels are divided into.
+JOBS = 8
 
 
 @dataclass(frozen=True)
@@ -80,10 +89,10 @@ def _around(geometry: Any, grid: Grid) -> Window | None:
 
 
 def sample(inventory: Inventory, pieces: gpd.GeoDataFrame, recipes: Sequence[Recipe], options: Options) -> pd.DataFrame:
-    """Read the features of all pixels in polygons; only windows that hold some are read.
+    """Read the features of all pixels in polygons; only blocks of the files that hold some are read.
 
     Returns:
-        `KEYS` and one float32 column per feature, sorted by polygon, row and column.
+        `KEYS` and one column per feature (int16 or float32), sorted by polygon, row and column.
 
     Raises:
         InputError: An image cannot be read.
@@ -92,50 +101,96 @@ def sample(inventory: Inventory, pieces: gpd.GeoDataFrame, recipes: Sequence[Rec
     wanted = pixels(pieces, inventory.grid)
     _report_without_pixels(pieces, wanted)
     kept = [part for part in _read(inventory, wanted, recipes, options) if len(part)]
-    table = pd.concat(kept, ignore_index=True) if kept else _empty(features.names(recipes))
+    table = pd.concat(kept, ignore_index=True) if kept else _empty(recipes)
     if options.per_polygon_max:
         table = first_of_each_polygon(table, options.per_polygon_max)
     _report_invalid(wanted, table, options)
     return table.sort_values(["polygon", "row", "column"], ignore_index=True)
 
 
-def first_of_each_polygon(table: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Keep at most so many pixels of each polygon: the first in the order of the hash of (polygon, row, column).
-
-    A pixel's place in that order depends on nothing but itself, hence not on windows or on other pixels' clouds.
-    """
-    order = ranks(table.polygon.to_numpy(), table.row.to_numpy(), table.column.to_numpy())
-    place = pd.Series(order, table.index).groupby(table.polygon).rank(method="first")
-    return table[place <= most]
-
-
 def _read(
     inventory: Inventory, wanted: pd.DataFrame, recipes: Sequence[Recipe], options: Options
 ) -> Iterator[pd.DataFrame]:
-    size, grid = options.window, inventory.grid
-    by_window = dict(iter(wanted.groupby([wanted.row // size, wanted.column // size])))
-    names = features.names(recipes)
+    with Images() as images:
+        tile = Tile(inventory, recipes, options.min_valid, images)
+        sampler = _Sampler(tile, wanted, options)
+        for _, parts in overlapped(sampler.windows, sampler.reading, sampler.computing, options.threads, GDAL):
+            yield from parts
+        log.info("%d blocks decoded, %.1f MiB", images.blocks, images.decoded / 2**20)
 
-    def one(window: Window) -> pd.DataFrame:
-        part = by_window[window.row_off // size, window.col_off // size]
-        data = cube.read(inventory, recipes, window, options.min_valid)
+
+class _Sampler:
+    """Gives the jobs that read windows and make the features of their pixels. Two windows are in memory at a time."""
+
+    def __init__(self, tile: Tile, wanted: pd.DataFrame, options: Options):
+        self._tile, self._options = tile, options
+        every = tile.windows(options.window)
+        self._largest = every[0].height, every[0].width
+        parts = ((window, _inside(wanted, window)) for window in every)
+        self._pixels = {window: part for window, part in parts if len(part)}
+        self._memories = itertools.cycle((Memory(), Memory()))
+        self._cubes: dict[Window, Cube] = {}
+
+    @property
+    def windows(self) -> list[Window]:
+        """Windows with pixels."""
+        return list(self._pixels)
+
+    def reading(self, window: Window) -> Sequence[Job]:
+        """Jobs that read the blocks of a window that hold pixels."""
+        part = self._pixels[window]
+        wanted = Scattered(part.row.to_numpy(), part.column.to_numpy())
+        cube = self._cubes[window] = self._tile.alone(window, self._largest, next(self._memories), wanted)
+        return cube.reading
+
+    def computing(self, window: Window) -> list[Job]:
+        """Jobs that make the features of some pixels each."""
+        cube, part = self._cubes.pop(window), self._pixels[window]
+        part = part[cube.enough_at(part.row.to_numpy(), part.column.to_numpy())]
+        if self._options.per_polygon_max:
+            part = first_of_each_polygon(part, self._options.per_polygon_max)
+        part = part.sort_values(["row", "column"], ignore_index=True)
+        size = max(-(-len(part) // JOBS), 1)
+        return [functools.partial(self._make, cube, part[i : i + size]) for i in range(0, len(part), size)]
+
+    def _make(self, cube: Cube, part: pd.DataFrame) -> pd.DataFrame:
+        """Features of some pixels, which are sorted by row and column."""
+        maker, window = Maker(self._tile), cube.window
+        values: np.ndarray = np.empty((len(part), self._tile.features), self._tile.dtype)
         rows, columns = part.row.to_numpy() - window.row_off, part.column.to_numpy() - window.col_off
-        good = data.enough[rows, columns]
-        part = part[good]
-        if options.per_polygon_max:
-            chosen = first_of_each_polygon(part.assign(place=np.flatnonzero(good)), options.per_polygon_max)
-            part, good = chosen.drop(columns="place"), chosen.place.to_numpy()
-        values = data.features(rows[good] * window.width + columns[good])
+        for first, last in _spans(rows, columns):
+            start = int(columns[first])
+            places = columns[first:last] - start
+            needed = np.zeros(places[-1] + 1, bool)
+            needed[places] = True
+            values[first:last] = maker.features(cube, int(rows[first]), start, len(needed), needed)[:, places].T
+        names = features.names([sensor.recipe for sensor in self._tile.sensors])
         return pd.concat([part.reset_index(drop=True), pd.DataFrame(values, columns=names)], axis=1)
 
-    touched = (w for w in windows(grid.height, grid.width, size) if (w.row_off // size, w.col_off // size) in by_window)
-    for _, part in in_order(one, touched, options.threads):
-        yield part
+
+def _inside(wanted: pd.DataFrame, window: Window) -> pd.DataFrame:
+    rows, columns = wanted.row - window.row_off, wanted.column - window.col_off
+    return wanted[(rows >= 0) & (rows < window.height) & (columns >= 0) & (columns < window.width)]
 
 
-def _empty(names: list[str]) -> pd.DataFrame:
+def _spans(rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Ranges of pixels that lie near each other on one row; both arrays are sorted by row, then column."""
+    first = 0
+    for i in range(1, len(rows) + 1):
+        if (
+            i == len(rows)
+            or rows[i] != rows[first]
+            or columns[i] - columns[i - 1] > APART
+            or columns[i] - columns[first] >= CHUNK
+        ):
+            yield first, i
+            first = i
+
+
+def _empty(recipes: Sequence[Recipe]) -> pd.DataFrame:
     types = {"polygon": "str", "code": "int32", "region": "str", "row": "int32", "column": "int32"}
-    return pd.DataFrame({k: pd.Series([], dtype=t) for k, t in (types | dict.fromkeys(names, "float32")).items()})
+    values = dict.fromkeys(features.names(recipes), np.dtype(features.dtype_of(recipes)).name)
+    return pd.DataFrame({k: pd.Series([], dtype=t) for k, t in (types | values).items()})
 
 
 def _report_without_pixels(pieces: gpd.GeoDataFrame, wanted: pd.DataFrame) -> None:
@@ -155,33 +210,3 @@ def _report_invalid(wanted: pd.DataFrame, table: pd.DataFrame, options: Options)
             len(wanted) - len(table),
             options.min_valid,
         )
-
-
-def write(table: pd.DataFrame, path: str) -> None:
-    """Write the samples of a tile."""
-    with files.whole(path) as draft:
-        table.to_parquet(draft, index=False, compression="zstd")
-
-
-def read(paths: Sequence[str], region: str, per_polygon_max: int | None = None) -> pd.DataFrame:
-    """Samples of a region from all its tiles, with their `tile`; sorted by polygon, tile, row and column.
-
-    Args:
-        paths: `samples/{tile}.parquet` of the tiles.
-        region: Name of the region.
-        per_polygon_max: Most pixels of a polygon; one in several tiles may have more than that in their files.
-
-    Raises:
-        InputError: Two tiles have different features.
-        StaleError: A file is not what was written.
-
-    """
-    parts: list[pd.DataFrame] = []
-    for path in paths:
-        table = pd.read_parquet(files.verify(path), filters=[("region", "==", region)])
-        if parts:
-            cube.check_features(list(table.columns)[len(KEYS) :], list(parts[0].columns)[len(KEYS) + 1 :], path)
-        table.insert(len(KEYS), "tile", Path(path).stem)
-        parts.append(table)
-    table = pd.concat(parts, ignore_index=True).sort_values(["polygon", "tile", "row", "column"], ignore_index=True)
-    return first_of_each_polygon(table, per_polygon_max).reset_index(drop=True) if per_polygon_max else table

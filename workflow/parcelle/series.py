@@ -1,114 +1,288 @@
-"""The series of a window: values and validity of all acquisitions of one sensor, on the tile's grid."""
+"""The series of a window: values and validity of all acquisitions of one sensor, as they lie in the files.
+
+Bands stay at their own pixel size until a row of them is needed: memory and time are those of the pixels there are.
+"""
 
 import datetime
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property
+from math import lcm
 
 import numpy as np
-import rasterio
 from rasterio.windows import Window
 
-from parcelle import resample
+from parcelle import decoding, resample
+from parcelle.acquisitions import ordered
 from parcelle.errors import InputError
+from parcelle.features import Recipe
 from parcelle.grid import Grid
-from parcelle.sensors import Acquisition, Asset, Mask
-
-# What GDAL is asked for while images are read: opening a file lists no folder, and the cache of decoded blocks does
-# not grow with the machine (its default is 5 % of the memory).
-GDAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": 64, "GDAL_NUM_THREADS": 1}
-
-LARGEST = 32767
-
-# What reading raises; the second where the file has no such band.
-UNREADABLE = (rasterio.errors.RasterioError, IndexError)
+from parcelle.images import Images
+from parcelle.sensors import Acquisition, Mask
 
 
 @dataclass(frozen=True)
+class Group:
+    """Bands of one pixel size.
+
+    Attributes:
+        bands: Their places among the bands in use.
+        factor: Pixels of the tile along a side of one of theirs.
+        size: Rows and columns of their images.
+        method: How they are interpolated.
+
+    """
+
+    bands: tuple[int, ...]
+    factor: int
+    size: tuple[int, int]
+    method: str
+
+    @property
+    def margin(self) -> int:
+        """Coarse pixels around a window that have a say in it."""
+        return resample.MARGIN[self.method] if self.factor > 1 else 0
+
+    def under(self, window: Window, margin: int = 0) -> Window:
+        """Coarse pixels under a window of the tile, and around it."""
+        top = max(window.row_off // self.factor - margin, 0)
+        left = max(window.col_off // self.factor - margin, 0)
+        bottom = min(-(-(window.row_off + window.height) // self.factor) + margin, self.size[0])
+        right = min(-(-(window.col_off + window.width) // self.factor) + margin, self.size[1])
+        return Window(left, top, right - left, bottom - top)
+
+    def above(self, part: Window) -> Window:
+        """Pixels of the tile above some coarse ones; at its border, some beyond."""
+        f = self.factor
+        return Window(part.col_off * f, part.row_off * f, part.width * f, part.height * f)
+
+
+class Scattered:
+    """Some pixels of a window are asked for: only the blocks of the files that hold them are read."""
+
+    def __init__(self, rows: np.ndarray, columns: np.ndarray):
+        """Rows and columns of the tile ``(pixel,)``."""
+        self.rows, self.columns = rows, columns
+        self._known: dict[tuple[Group, tuple[int, int]], list[Window]] = {}
+
+    def parts(self, group: Group, block: tuple[int, int], box: Window) -> list[Window]:
+        """What the blocks of an image that have a say have in common with the box that is held of it."""
+        key = group, block
+        if key not in self._known:
+            height, width = block
+            blocks = (Window(c * width, r * height, width, height) for r, c in self._blocks(group, block).tolist())
+            self._known[key] = [_common(one, box) for one in blocks]
+        return self._known[key]
+
+    def _blocks(self, group: Group, block: tuple[int, int]) -> np.ndarray:
+        """Row and column of the blocks with coarse pixels that have a say ``(block, 2)``."""
+        rows, down = resample.taps_of(self.rows, group.factor, group.size[0], group.method)
+        columns, across = resample.taps_of(self.columns, group.factor, group.size[1], group.method)
+        pairs = [
+            np.stack([rows[:, i] // block[0], columns[:, j] // block[1]], axis=1)[down[:, i] * across[:, j] != 0]
+            for i in range(rows.shape[1])
+            for j in range(columns.shape[1])
+        ]
+        return np.unique(np.concatenate(pairs), axis=0)
+
+
+@dataclass
 class Series:
     """Values of a window.
 
     Attributes:
-        dates: Days, ascending; acquisitions of one day are one date.
-        values: ``(date, band, row, column)``: int16 reflectance × 10,000, or float32 dB or K.
-        valid: ``(date, row, column)`` bool: observed, clear, in all bands.
+        window: Pixels of the tile that it is for.
+        fresh: Pixels of the tile whose files are read for it; what else it needs is known from windows before.
+        boxes: Of each group, the part of the images that is held.
+        values: Of each group ``(acquisition, band, row, column)``: int16 reflectance × 10,000, or float32 dB or K.
+        clear: What masks say of the window and of `fresh` ``(acquisition, row, column)`` bool.
+        known: Whether all values above, and to the left of `fresh` are known ``(acquisition, 2)`` bool.
+        read: Acquisitions whose bands were read, since not all was masked ``(acquisition,)`` bool.
+        flawed: Acquisitions with values in `fresh` that are not observed ``(acquisition,)`` bool.
+        suspect: Acquisitions with such values around it ``(acquisition,)`` bool.
+        wanted: Pixels that are asked for; all if None.
 
     """
 
-    dates: tuple[datetime.date, ...]
-    values: np.ndarray
-    valid: np.ndarray
+    window: Window
+    fresh: Window
+    boxes: list[Window]
+    values: list[np.ndarray]
+    clear: np.ndarray
+    known: np.ndarray
+    read: np.ndarray
+    flawed: np.ndarray
+    suspect: np.ndarray
+    wanted: Scattered | None = None
 
     @property
+    def valid(self) -> np.ndarray:
+        """Pixels of the window that are observed and clear in all bands ``(acquisition, row, column)`` bool."""
+        return self.clear[:, : self.window.height, : self.window.width]
+
+    def parts(self, place: int, group: Group, block: tuple[int, int], box: Window) -> Sequence[Window]:
+        """Parts of an image to read of what is held of it: what is fresh, and what is not known around it."""
+        if self.wanted:
+            return self.wanted.parts(group, block, box)
+        (above, left), fresh = self.known[place], group.under(self.fresh)
+        # What is known to the left reaches up as far as the box.
+        top = fresh.row_off if above and left else box.row_off
+        start = fresh.col_off if left else box.col_off
+        return [Window(start, top, box.col_off + box.width - start, box.row_off + box.height - top)]
+
+
+class Sensor:
+    """What is read of a tile for one sensor.
+
+    Attributes:
+        recipe: How its features are made.
+        acquisitions: Ordered by time.
+        dates: Days, ascending; acquisitions of one day are one date.
+        groups: Its bands by pixel size.
+
+    """
+
+    def __init__(self, acquisitions: Sequence[Acquisition], recipe: Recipe, grid: Grid, images: Images):
+        """Read the headers.
+
+        Raises:
+            InputError: An image cannot be read, or does not nest with the grid.
+
+        """
+        self.recipe, self.acquisitions = recipe, ordered(acquisitions)
+        self.dates = dates_of(acquisitions)
+        self._grid, self._images = grid, images
+        self.groups = self._groups()
+
+    @cached_property
     def days(self) -> np.ndarray:
         """Dates as day numbers ``(date,)`` int32."""
         return np.array([d.toordinal() for d in self.dates], np.int32)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Place of the first acquisition of each date ``(date,)``."""
+        return np.searchsorted([a.date.toordinal() for a in self.acquisitions], self.days)
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """Rows and columns of the tile under a block of the files of the first acquisition; 0 columns: all of them."""
+        found = []
+        for path in self._paths():
+            header = self._images.header(path)
+            factor, (height, width) = self._factor(path), header.block
+            found.append((height * factor, 0 if width >= header.grid.width else width * factor))
+        return found
+
+    def multiple(self) -> int:
+        """Pixels of the tile that windows have to be multiples of, so that none cuts a coarse pixel."""
+        return lcm(*(self._factor(path) for path in self._paths()))
+
+    def read(self, place: int, series: Series) -> None:
+        """Read an acquisition: its masks, and its bands unless all is masked.
+
+        Args:
+            place: Its place among `acquisitions`.
+            series: Where to put it; other threads may read others.
+
+        Raises:
+            InputError: An image cannot be read.
+
+        """
+        clear = series.clear[place]
+        self._read_masks(place, series, clear)
+        series.read[place] = clear.any()
+        if not series.read[place]:
+            return
+        complete = [self._read_group(place, i, series) for i in range(len(self.groups))]
+        series.flawed[place] = not all(complete)
+        if series.flawed[place] or series.suspect[place]:
+            self._clear_flaws(place, series)
+
+    def _clear_flaws(self, place: int, series: Series) -> None:
+        """Take from the valid pixels those with a value that is not observed, or made of one that is not."""
+        valid, window = series.valid[place], series.window
+        for group, box, values in zip(self.groups, series.boxes, series.values, strict=True):
+            good = decoding.observed(values[place])
+            if group.factor == 1:
+                top, left = window.row_off - box.row_off, window.col_off - box.col_off
+                valid &= good[top : top + window.height, left : left + window.width]
+            else:
+                rows = resample.taps(window.row_off, window.height, group.factor, group.size[0], group.method)
+                columns = resample.taps(window.col_off, window.width, group.factor, group.size[1], group.method)
+                valid &= resample.all_valid(good, rows, columns, (box.row_off, box.col_off))
+
+    def _paths(self) -> set[str]:
+        """Files of the first acquisition."""
+        first = self.acquisitions[0]
+        return {*(first.assets[band].path for band in self.recipe.bands), *(mask.path for mask in first.masks)}
+
+    def _groups(self) -> tuple[Group, ...]:
+        """Bands by pixel size.
+
+        Raises:
+            InputError: A band has several: the acquisitions are not of one product.
+
+        """
+        found: dict[tuple[int, tuple[int, int]], list[int]] = defaultdict(list)
+        for i, band in enumerate(self.recipe.bands):
+            kinds = {self._kind(a.assets[band].path): a.assets[band].path for a in self.acquisitions}
+            if len(kinds) > 1:
+                first, second, *_ = kinds.values()
+                raise InputError(f"band {band} has pixels of one size in {first}, of another in {second}.")
+            found[next(iter(kinds))].append(i)
+        return tuple(Group(tuple(b), f, size, self.recipe.resampling) for (f, size), b in found.items())
+
+    def _kind(self, path: str) -> tuple[int, tuple[int, int]]:
+        grid = self._images.header(path).grid
+        return self._factor(path), (grid.height, grid.width)
+
+    def _factor(self, path: str) -> int:
+        grid = self._images.header(path).grid
+        factor = grid.nest(self._grid)
+        if factor is None:
+            raise InputError(f"{path} is on the grid {grid}, which does not nest with the tile's: {self._grid}.")
+        return factor
+
+    def _read_masks(self, place: int, series: Series, clear: np.ndarray) -> None:
+        """Write what the masks say of the fresh pixels."""
+        fresh = series.fresh
+        top, left = clear.shape[0] - fresh.height, clear.shape[1] - fresh.width
+        target = clear[top:, left:]
+        target[:] = series.wanted is None
+        if series.wanted:
+            target[series.wanted.rows - fresh.row_off, series.wanted.columns - fresh.col_off] = True
+        for mask in self.acquisitions[place].masks:
+            self._read_mask(place, mask, series, target)
+
+    def _read_mask(self, place: int, mask: Mask, series: Series, target: np.ndarray) -> None:
+        """Take from the fresh pixels ``(row, column)`` those that a mask calls invalid, by nearest."""
+        header, factor = self._images.header(mask.path), self._factor(mask.path)
+        group = Group((), factor, (header.grid.height, header.grid.width), "nearest")
+        for part in series.parts(place, group, header.block, group.under(series.fresh)):
+            flags = self._images.read(mask.path, [mask.band], part)[0]
+            above = _common(group.above(part), series.fresh)
+            clear = decoding.nearest(decoding.clear(flags, mask), factor, (part.row_off, part.col_off), above)
+            target[_within(above, series.fresh)] &= clear
+
+    def _read_group(self, place: int, i: int, series: Series) -> bool:
+        """Read the bands of one pixel size; whether all of what was read is observed."""
+        group, box, values = self.groups[i], series.boxes[i], series.values[i][place]
+        acquisition, complete = self.acquisitions[place], True
+        for path, bands in _by_file(acquisition, [self.recipe.bands[k] for k in group.bands]).items():
+            assets = [acquisition.assets[self.recipe.bands[group.bands[k]]] for k in bands]
+            for part in series.parts(place, group, self._images.header(path).block, box):
+                rows, columns = _within(part, box)
+                straight = values[bands[0] : bands[0] + 1, rows, columns]
+                raw = self._images.read(path, [asset.band for asset in assets], part, straight)
+                for band, asset, k in zip(raw, assets, bands, strict=True):
+                    complete &= decoding.store(band, asset, values[k], rows.start, columns.start)
+        return complete
 
 
 def dates_of(acquisitions: Iterable[Acquisition]) -> tuple[datetime.date, ...]:
     """Days with at least one acquisition, ascending."""
     return tuple(sorted({a.date for a in acquisitions}))
-
-
-def read(
-    acquisitions: Sequence[Acquisition],
-    bands: Sequence[str],
-    grid: Grid,
-    window: Window,
-    *,
-    dtype: type,
-    resampling: str,
-) -> Series:
-    """Read a window of all acquisitions.
-
-    Args:
-        acquisitions: Of one sensor.
-        bands: Bands to read, in the order wanted.
-        grid: Grid of the tile.
-        window: Pixels to read.
-        dtype: ``np.int16`` for reflectance × 10,000, else ``np.float32``.
-        resampling: How coarser bands are interpolated; masks go by nearest.
-
-    Raises:
-        InputError: An image cannot be read.
-
-    """
-    days = dates_of(acquisitions)
-    shape = (window.height, window.width)
-    values = np.zeros((len(days), len(bands), *shape), dtype)
-    valid = np.zeros((len(days), *shape), bool)
-    with rasterio.Env(**GDAL):
-        for i, day in enumerate(days):
-            same_day = [_read_one(a, bands, grid, window, dtype, resampling) for a in acquisitions if a.date == day]
-            values[i], valid[i] = same_day[0] if len(same_day) == 1 else _mean(same_day)
-    return Series(days, values, valid)
-
-
-def _mean(several: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of the valid values of one day, in the order of the acquisitions."""
-    dtype = several[0][0].dtype
-    count = reduce(np.add, (ok.astype(np.int32) for _, ok in several))
-    total = reduce(np.add, (np.where(ok, values, 0).astype(np.float64) for values, ok in several))
-    mean = total / np.maximum(count, 1)
-    return (np.rint(mean) if np.issubdtype(dtype, np.integer) else mean).astype(dtype), count > 0
-
-
-def _read_one(
-    acquisition: Acquisition, bands: Sequence[str], grid: Grid, window: Window, dtype: type, resampling: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Values ``(band, row, column)`` and validity ``(row, column)`` of one acquisition."""
-    valid = np.ones((window.height, window.width), bool)
-    for mask in acquisition.masks:
-        valid &= _read_mask(mask, grid, window)
-    values = np.zeros((len(bands), window.height, window.width), dtype)
-    if not valid.any():
-        return values, valid
-    for path, places in _by_file(acquisition, bands).items():
-        assets = [acquisition.assets[bands[i]] for i in places]
-        values[places], good = _read_bands(path, assets, grid, window, dtype, resampling)
-        valid &= good
-    return values, valid
 
 
 def _by_file(acquisition: Acquisition, bands: Sequence[str]) -> dict[str, list[int]]:
@@ -119,106 +293,15 @@ def _by_file(acquisition: Acquisition, bands: Sequence[str]) -> dict[str, list[i
     return files
 
 
-def _coarse(window: Window, factor: int, size: tuple[int, int], margin: int) -> Window:
-    """Coarse pixels under a window and `margin` around, within an image of `size` (rows, columns)."""
-    top = max(window.row_off // factor - margin, 0)
-    left = max(window.col_off // factor - margin, 0)
-    bottom = min(-(-(window.row_off + window.height) // factor) + margin, size[0])
-    right = min(-(-(window.col_off + window.width) // factor) + margin, size[1])
+def _common(first: Window, second: Window) -> Window:
+    """Pixels that lie in both of two windows."""
+    top, left = max(first.row_off, second.row_off), max(first.col_off, second.col_off)
+    bottom = min(first.row_off + first.height, second.row_off + second.height)
+    right = min(first.col_off + first.width, second.col_off + second.width)
     return Window(left, top, right - left, bottom - top)
 
 
-def _open_nested(path: str, grid: Grid) -> tuple[rasterio.DatasetReader, int]:
-    image = rasterio.open(path)
-    factor = Grid.of(image).nest(grid)
-    if factor is None:
-        image.close()
-        raise InputError(f"{path} is on the grid {Grid.of(image)}, which does not nest with the tile's: {grid}.")
-    return image, factor
-
-
-def _read_mask(mask: Mask, grid: Grid, window: Window) -> np.ndarray:
-    """Valid pixels of a mask, nearest: ``(row, column)``."""
-    try:
-        image, factor = _open_nested(mask.path, grid)
-        with image:
-            part = _coarse(window, factor, image.shape, 0)
-            flags = image.read(mask.band, window=part)
-    except UNREADABLE as error:
-        raise InputError(
-            f"{mask.path} cannot be read ({error}); window {_place(window)}: repair or remove the product."
-        ) from None
-    invalid = np.isin(flags, mask.invalid_values) if mask.invalid_values else np.zeros(flags.shape, bool)
-    if mask.invalid_bits:
-        # Bits that the type of the file does not have are set nowhere; Python's integer would be refused.
-        invalid |= (flags & np.array(mask.invalid_bits).astype(flags.dtype)) != 0
-    rows = np.arange(window.row_off, window.row_off + window.height) // factor - part.row_off
-    columns = np.arange(window.col_off, window.col_off + window.width) // factor - part.col_off
-    return ~invalid[np.ix_(rows, columns)]
-
-
-def _read_bands(
-    path: str, assets: list[Asset], grid: Grid, window: Window, dtype: type, resampling: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Values ``(band, row, column)`` of some bands of a file in the common unit, and where all are valid."""
-    try:
-        image, factor = _open_nested(path, grid)
-        with image:
-            size = image.shape
-            part = _coarse(window, factor, size, resample.MARGIN[resampling] if factor > 1 else 0)
-            raw = image.read([a.band for a in assets], window=part)
-    except UNREADABLE as error:
-        raise InputError(
-            f"{path} cannot be read ({error}); window {_place(window)}: repair or remove the product."
-        ) from None
-    good = np.all([_observed(band, asset.nodata) for band, asset in zip(raw, assets, strict=True)], axis=0)
-    values = np.stack([_common_unit(band, asset, dtype) for band, asset in zip(raw, assets, strict=True)])
-    if factor > 1:
-        good &= _storable(values, dtype).all(axis=0)
-        origin = (part.row_off, part.col_off)
-        rows = resample.taps(window.row_off, window.height, factor, size[0], resampling)
-        columns = resample.taps(window.col_off, window.width, factor, size[1], resampling)
-        values = resample.upsample(values, rows, columns, origin)
-        good = resample.all_valid(good, rows, columns, origin)
-    return _stored(values, good, dtype)
-
-
-def _observed(raw: np.ndarray, nodata: float | None) -> np.ndarray:
-    observed = np.ones(raw.shape, bool) if nodata is None or np.isnan(nodata) else raw != nodata
-    return observed & np.isfinite(raw) if np.issubdtype(raw.dtype, np.floating) else observed
-
-
-def _common_unit(raw: np.ndarray, asset: Asset, dtype: type) -> np.ndarray:
-    """Scale and offset applied, as float32; reflectance is × 10,000. What is not finite becomes 0 (not valid)."""
-    unit = 10_000.0 if np.issubdtype(dtype, np.integer) else 1.0
-    scale, offset = np.float32(asset.scale * unit), np.float32(asset.offset * unit)
-    values = raw.astype(np.float32)
-    if np.issubdtype(raw.dtype, np.floating):
-        values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
-    if scale != 1:
-        values *= scale
-    return values + offset if offset else values
-
-
-def _stored(values: np.ndarray, good: np.ndarray, dtype: type) -> tuple[np.ndarray, np.ndarray]:
-    """Round to int16; a reflectance that it cannot hold (above 3.2767) is a saturated one, hence not valid."""
-    if not np.issubdtype(dtype, np.integer):
-        return values.astype(dtype), good
-    rounded = np.rint(values)
-    fits = _storable(rounded, dtype)
-    if not fits.all():
-        good = good & fits.all(axis=0)
-        rounded = np.where(fits, rounded, 0)
-    return rounded.astype(dtype), good
-
-
-def _storable(values: np.ndarray, dtype: type) -> np.ndarray:
-    """Where the common unit fits into the type of the series."""
-    if not np.issubdtype(dtype, np.integer):
-        return np.ones(values.shape, bool)
-    return np.abs(values) < LARGEST + 0.5
-
-
-def _place(window: Window) -> str:
-    last_row, last_column = window.row_off + window.height - 1, window.col_off + window.width - 1
-    return f"rows {window.row_off}–{last_row}, columns {window.col_off}–{last_column}"
+def _within(part: Window, box: Window) -> tuple[slice, slice]:
+    """Rows and columns of a part in an array that holds a box."""
+    row, column = part.row_off - box.row_off, part.col_off - box.col_off
+    return slice(row, row + part.height), slice(column, column + part.width)

@@ -202,9 +202,13 @@ class Sampling(Group):
 
 
 class Forest(Group):
-    """Random forest."""
+    """Random forest, or extremely randomised trees."""
 
-    name: Literal["forest"] = Field("forest", description="Which classifier.")
+    name: Literal["forest", "extra-trees"] = Field(
+        "forest",
+        description="Which classifier: in a `forest` the best threshold of each feature tried is searched for, in "
+        "`extra-trees` it is drawn: training is faster, the trees are more than twice as large.",
+    )
     trees: int = Field(100, ge=1, le=10_000, description="Number of trees.")
     depth: int | None = Field(25, ge=1, le=1000, description="Largest depth of a tree; no limit if empty.")
     min_samples: int = Field(5, ge=2, le=1_000_000, description="Samples a node needs to be split.")
@@ -266,7 +270,12 @@ class Mosaic(Group):
 class Window(Group):
     """How a tile is walked; no result depends on it."""
 
-    size: int = Field(512, ge=16, description="Side of a window in pixels. Memory grows with its square.")
+    size: int = Field(
+        1024,
+        ge=16,
+        description="Side of a window in pixels, about: windows are multiples of the files' blocks, and of full width "
+        "where files are made of strips. Memory grows with its square.",
+    )
 
 
 class Settings(Group):
@@ -300,9 +309,21 @@ class Settings(Group):
         "fail", description="What to do with an acquisition that is truncated, incomplete or on another grid."
     )
     window: Window = Field(Window(), description="Windows.")
+    cache: Literal["none", "scratch"] = Field(
+        "none",
+        description="Where images in JPEG 2000, which decode slowly, are kept decoded between sampling and mapping a "
+        "tile. No result depends on it.",
+    )
+    scratch: Place | None = Field(
+        None,
+        description="Folder for `cache: scratch`, seen by all jobs. Copies take some 60 GB a tile and year, and are "
+        "removed when the tile is mapped.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.cache == "scratch" and self.scratch is None:
+            raise ValueError("scratch: this setting is required by `cache: scratch`; name a folder")
         if len(set(self.tiles)) < len(self.tiles):
             twice = next(t for i, t in enumerate(self.tiles) if t in self.tiles[:i])
             raise ValueError(f"tiles: found {twice!r} twice; list each tile once")

@@ -16,13 +16,25 @@ from parcelle import cube, files, models
 from parcelle.errors import InputError, StaleError
 from parcelle.hashing import number, ranks
 from parcelle.models import Classifier
+from parcelle.samples import Samples, Size
 from parcelle.splitting import LEARNING, VALIDATION
 
 log = logging.getLogger(__name__)
 
 ALL = "all"
-KEYS = ["polygon", "code", "region", "row", "column", "tile"]
 LIBRARIES = ("numpy", "scikit-learn")
+
+# Samples that are converted, or predicted, at a time.
+CHUNK = 2**14
+
+# Memory of the interpreter with its libraries and compiled loops; of a sample beside its features; of what each thread
+# of scikit-learn keeps of a sample it learns from. Measured.
+BASE_MB, SAMPLE_BYTES, THREAD_BYTES = 460, 250, 80
+
+# Nodes of a tree per sample it learns from, times the root of `min_samples`: 0.27 to 0.46 was measured where one label
+# in ten is wrong, fewer the more samples there are, and 0.8 where half of the labels of few samples are. Thresholds
+# that are drawn need 2.4 times as many.
+NODES = {"forest": 0.56, "extra-trees": 1.3}
 
 
 @dataclass(frozen=True)
@@ -38,11 +50,11 @@ class Model:
         return self.description["features"]
 
 
-def sides(samples: pd.DataFrame, split: pd.DataFrame | None) -> pd.DataFrame:
-    """Add `group` and `side` to samples; without a split, all of them learn."""
+def sides(keys: pd.DataFrame, split: pd.DataFrame | None) -> pd.DataFrame:
+    """Add `group` and `side` to the keys of samples; without a split, all of them learn."""
     if split is None:
-        return samples.assign(group=samples.polygon, side=LEARNING)
-    sided = samples[["polygon"]].merge(
+        return keys.assign(group=keys.polygon, side=LEARNING)
+    sided = keys[["polygon"]].merge(
         split[["polygon", "group", "side"]], on="polygon", how="left", validate="many_to_one"
     )
     if (lost := sided.side.isna()).any():
@@ -50,12 +62,12 @@ def sides(samples: pd.DataFrame, split: pd.DataFrame | None) -> pd.DataFrame:
             f"polygon {sided.polygon[lost].iloc[0]} has samples but no side: the reference changed after the split. "
             "Make both again: snakemake --forcerun plan."
         )
-    return samples.assign(group=sided.group.to_numpy(), side=sided.side.to_numpy())
+    return keys.assign(group=sided.group.to_numpy(), side=sided.side.to_numpy())
 
 
-def chosen(samples: pd.DataFrame, per_class: int | None, seed: str) -> pd.DataFrame:
+def chosen(keys: pd.DataFrame, per_class: int | None, seed: str) -> pd.DataFrame:
     """Learning samples: at most `per_class` of each class, the first by the hash of (seed, polygon, row, column)."""
-    learning = samples[samples.side == LEARNING]
+    learning = keys[keys.side == LEARNING]
     if per_class is None:
         return learning
     names = seed + "/" + learning.tile + "/" + learning.polygon
@@ -68,7 +80,7 @@ def chosen(samples: pd.DataFrame, per_class: int | None, seed: str) -> pd.DataFr
 
 
 def train(
-    samples: pd.DataFrame,
+    samples: Samples,
     split: pd.DataFrame | None,
     region: str,
     seed: str,
@@ -79,7 +91,7 @@ def train(
     """Train on the learning side, predict the validation side.
 
     Args:
-        samples: From `sampling.read`.
+        samples: Of the region, from all its tiles.
         split: Side and group of each polygon; None trains on everything.
         region: Name of the region.
         seed: Number of the split as text, or `all`.
@@ -94,26 +106,24 @@ def train(
         InputError: There are fewer than two classes to learn from.
 
     """
-    names = [c for c in samples.columns if c not in KEYS]
-    table = sides(samples, split)
-    learning = chosen(table, per_class, seed)
-    _refuse_one_class(learning, f"region {region!r}, seed {seed}", len(samples))
+    table = sides(samples.keys, split)
+    learning, validation = chosen(table, per_class, seed), table[table.side == VALIDATION]
+    _refuse_one_class(learning, f"region {region!r}, seed {seed}", len(table))
     classifier = models.build(settings)
-    values, codes = learning[names].to_numpy(np.float32), learning.code.to_numpy()
-    classifier.fit(values, codes, seed=number(seed, region) % 2**31, threads=threads)
-    validation = table[table.side == VALIDATION]
+    values = _float32(samples.values, learning.index.to_numpy())
+    classifier.fit(values, learning.code.to_numpy(), seed=number(seed, region) % 2**31, threads=threads)
     description = {
         "name": settings["name"],
         "region": region,
         "seed": seed,
         "classes": [int(c) for c in classifier.classes],
-        "features": names,
+        "features": samples.features,
         "settings": dict(settings),
         "samples": _counts(learning, validation),
         "versions": {"parcelle": parcelle.__version__} | {n: importlib.metadata.version(n) for n in LIBRARIES},
-        "digest": _digest(learning, names),
+        "digest": _digest(learning, values),
     }
-    return Model(classifier, description), _predictions(classifier, validation, names)
+    return Model(classifier, description), _predictions(classifier, validation, samples.values)
 
 
 def _refuse_one_class(learning: pd.DataFrame, where: str, samples: int) -> None:
@@ -125,9 +135,23 @@ def _refuse_one_class(learning: pd.DataFrame, where: str, samples: int) -> None:
         )
 
 
-def _predictions(classifier: Classifier, validation: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    probabilities = classifier.probabilities(validation[names].to_numpy(np.float32))
-    predicted = classifier.classes[probabilities.argmax(axis=1)] if len(validation) else np.empty(0)
+def _chunks(rows: np.ndarray) -> list[np.ndarray]:
+    """Cut rows into parts of at most `CHUNK`."""
+    return [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+
+
+def _float32(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Copy some rows as what scikit-learn takes, without a copy of their own type between."""
+    copied = np.empty((len(rows), values.shape[1]), np.float32)
+    for part, chunk in zip(_chunks(copied), _chunks(rows), strict=True):
+        part[:] = values[chunk]
+    return copied
+
+
+def _predictions(classifier: Classifier, validation: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
+    """Predict the validation side from all samples' features, in their own type."""
+    best = [classifier.probabilities(values[rows]).argmax(axis=1) for rows in _chunks(validation.index.to_numpy())]
+    predicted = classifier.classes[np.concatenate(best)] if best else np.empty(0)
     table = validation[["polygon", "group", "tile", "row", "column"]].assign(reference=validation.code)
     return table.assign(predicted=predicted.astype(np.int32)).reset_index(drop=True)
 
@@ -150,15 +174,39 @@ def _counts(learning: pd.DataFrame, validation: pd.DataFrame) -> list[dict[str, 
     return counts
 
 
-def _digest(learning: pd.DataFrame, names: list[str]) -> str:
-    """Digest of the training samples: their places, classes and features."""
+def _digest(learning: pd.DataFrame, values: np.ndarray) -> str:
+    """Digest of the training samples: their places, classes and features as float32, however they are stored."""
     digest = hashlib.sha256()
     for column in ("polygon", "tile"):
         digest.update("\n".join(learning[column]).encode())
     for column in ("row", "column", "code"):
         digest.update(learning[column].to_numpy(np.int32).tobytes())
-    digest.update(np.ascontiguousarray(learning[names].to_numpy(np.float32)).tobytes())
+    digest.update(values.data.cast("B"))
     return digest.hexdigest()
+
+
+def memory_mb(size: Size, learning: int, classes: int, model: Mapping[str, Any], threads: int) -> float:
+    """Peak memory of training, in MiB: it is reached when the trees are grown and laid out anew.
+
+    Features are held as they are read, and once more as float32 of the samples that learn.
+
+    Args:
+        size: All samples of the region.
+        learning: Those to learn from.
+        classes: Number of classes.
+        model: Options of the model.
+        threads: Threads.
+
+    """
+    features = size.features * (size.rows * size.itemsize + learning * np.dtype(np.float32).itemsize)
+    beside = size.rows * SAMPLE_BYTES + learning * threads * THREAD_BYTES
+    nodes = model["trees"] * learning * NODES[model["name"]] / model["min_samples"] ** 0.5
+    return BASE_MB + (features + beside + nodes * node_bytes(classes)) / 2**20
+
+
+def node_bytes(classes: int) -> int:
+    """Bytes of a node while trees are laid out: scikit-learn's, with the frequencies of its classes, and ours."""
+    return 200 + 8 * classes
 
 
 def save(model: Model, path: str) -> None:

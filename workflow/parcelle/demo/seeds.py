@@ -56,10 +56,13 @@ def _tile(folder: str | Path, tile: str, checked: Settings, recipes: list[Recipe
         data = cube.read(inventory, recipes, window, options.min_valid)
         region = areas.region_of(inventory.grid, window)
         here = true[window.toslices()]
+        planes = data.features().reshape(-1, len(names)).T
+        place = np.where(data.enough, region, -1).ravel()
         for seed, of_region in enumerate(models):
-            made = mapping.predict(data, region, of_region, options)["class"][0]
-            there = (made != 0) & (here != 0)
-            counts[seed] += (made == here)[there].sum(), there.sum()
+            made = np.zeros((1, place.size), options.dtype("class"))
+            mapping.predict(planes, place, of_region, options, {"class": made})
+            there = (made[0] != 0) & (here.ravel() != 0)
+            counts[seed] += (made[0] == here.ravel())[there].sum(), there.sum()
     return counts
 
 

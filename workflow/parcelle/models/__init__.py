@@ -11,6 +11,7 @@ from parcelle.errors import SettingsError
 
 MODELS = {
     "forest": "parcelle.models.forest:Forest",
+    "extra-trees": "parcelle.models.forest:ExtraTrees",
 }
 
 
@@ -25,11 +26,29 @@ class Classifier(Protocol):
     classes: np.ndarray
 
     def fit(self, features: np.ndarray, labels: np.ndarray, *, seed: int, threads: int) -> Self:
-        """Learn from features ``(sample, feature)`` float32 and codes ``(sample,)``; `threads` changes no bit."""
+        """Learn from features ``(sample, feature)`` float32 and codes ``(sample,)``; `threads` changes no bit.
+
+        Raises:
+            InputError: A feature is NaN or infinite.
+
+        """
         ...
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Probability of each class, ``(sample, class)`` float64; a row depends on nothing but that row."""
+        """Probability of each class; that of a pixel depends on nothing but that pixel.
+
+        Args:
+            features: ``(pixel, feature)`` int16 where all features are integers, else float32, in the order of those
+                it learnt from. In memory they may be transposed: mapping has them plane by plane, all pixels of a
+                feature side by side. They are overwritten after the call.
+
+        Returns:
+            ``(pixel, class)`` float64.
+
+        Raises:
+            InputError: A feature is NaN or infinite, or their number is not that of the features it learnt from.
+
+        """
         ...
 
     def save(self, folder: Path) -> list[str]:
