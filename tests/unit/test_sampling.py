@@ -1,5 +1,6 @@
 import itertools
 import logging
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -263,6 +264,23 @@ def test_only_blocks_that_hold_polygons_are_decoded_once_each(window, threads, b
     # Of 100 blocks of a file of 10 m; of the dates, the last one is masked everywhere, one in the upper half.
     assert 2 * len(expected) < 7 * (100 + 100 + 25)
     assert big.inventory.acquisitions[6].assets["b4"].path not in {path for path, _, _ in expected}
+
+
+@pytest.mark.parametrize("window", [32, 64, 100])
+@pytest.mark.parametrize("apart", [17, 40])
+def test_blocks_that_hold_polygons_at_the_borders_of_windows_are_decoded_once_too(apart, window, big, monkeypatch):
+    monkeypatch.setattr(sampling, "Images", Counting)
+    corners = itertools.product(range(0, 1600, 10 * apart), repeat=2)
+    pieces = tiny.pieces(*(shapely.box(500_000 + x, 4_999_910 - y, 500_090 + x, 5_000_000 - y) for x, y in corners))
+    table = sampling.sample(big.inventory, pieces, tiny.recipes(), Options(1, None, window, 2))
+    expected = cube.read(big.inventory, tiny.recipes(), BIG.whole, 1).features()
+    assert np.array_equal(table[FEATURES].to_numpy(), expected[table.row, table.column]) and len(table) > 1000
+    seen = Counter((path, part.row_off // 16, part.col_off // 16) for path, part in Counting.last.seen)
+    # Where all pixels of one window are masked at a date, its neighbours may each look for what it left out.
+    assert seen.total() <= 1.02 * len(seen)
+    pixels = sampling.pixels(pieces, BIG)
+    hold = needed(big, pixels, pixels.row > -1)
+    assert set(seen) <= hold and len(seen) > 0.9 * len(hold)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

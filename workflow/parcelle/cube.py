@@ -111,16 +111,22 @@ class Walk:
 
     def __init__(self, tile: Tile, size: int):
         """Walk by windows of about `size` × `size` pixels."""
-        back = max(group.margin * group.factor for sensor in tile.sensors for group in sensor.groups)
+        self._back = back = max(group.margin * group.factor for sensor in tile.sensors for group in sensor.groups)
         self._tile = tile
         self.steps = strips.steps(tile.windows(size), tile.shape, back)
         self._walks = [strips.Walk(sensor, tile.shape, self.steps, back) for sensor in tile.sensors]
         self._memories = itertools.cycle((Memory(), Memory()))
 
-    def begin(self, step: Step) -> "Cube":
-        """Make room for a window; the one before is read, and the one before that is no longer needed."""
-        memory = next(self._memories)
-        series, jobs = zip(*(walk.begin(step, memory) for walk in self._walks), strict=True)
+    def begin(self, step: Step, wanted: Scattered | None = None) -> "Cube":
+        """Make room for a window; the one before is read, and the one before that is no longer needed.
+
+        Args:
+            step: The window.
+            wanted: Pixels of the tile that are asked for, the same for every window; all if None.
+
+        """
+        memory, near = next(self._memories), wanted and wanted.near(step.fresh, self._back)
+        series, jobs = zip(*(walk.begin(step, memory, near) for walk in self._walks), strict=True)
         return Cube(self._tile, step.window, series, tuple(itertools.chain(*jobs)))
 
 

@@ -1,7 +1,6 @@
 """Samples: the features of the pixels that lie in reference polygons."""
 
 import functools
-import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,13 @@ from rasterio.windows import Window
 from parcelle import features
 from parcelle.acquisitions import Inventory
 from parcelle.areas import covered
-from parcelle.cube import CHUNK, Cube, Maker, Tile
+from parcelle.cube import CHUNK, Cube, Maker, Tile, Walk
 from parcelle.features import Recipe
 from parcelle.grid import Grid
 from parcelle.images import GDAL, Images
 from parcelle.samples import KEYS, first_of_each_polygon
 from parcelle.series import Scattered
-from parcelle.strips import Memory
+from parcelle.strips import Step
 from parcelle.windows import Job, overlapped, windows
 
 log = logging.getLogger(__name__)
@@ -114,7 +113,7 @@ def _read(
     with Images() as images:
         tile = Tile(inventory, recipes, options.min_valid, images)
         sampler = _Sampler(tile, wanted, options)
-        for _, parts in overlapped(sampler.windows, sampler.reading, sampler.computing, options.threads, GDAL):
+        for _, parts in overlapped(sampler.walk.steps, sampler.reading, sampler.computing, options.threads, GDAL):
             yield from parts
         log.info("%d blocks decoded, %.1f MiB", images.blocks, images.decoded / 2**20)
 
@@ -123,29 +122,19 @@ class _Sampler:
     """Gives the jobs that read windows and make the features of their pixels. Two windows are in memory at a time."""
 
     def __init__(self, tile: Tile, wanted: pd.DataFrame, options: Options):
-        self._tile, self._options = tile, options
-        every = tile.windows(options.window)
-        self._largest = every[0].height, every[0].width
-        parts = ((window, _inside(wanted, window)) for window in every)
-        self._pixels = {window: part for window, part in parts if len(part)}
-        self._memories = itertools.cycle((Memory(), Memory()))
-        self._cubes: dict[Window, Cube] = {}
+        self._tile, self._options, self._wanted = tile, options, wanted
+        self._scattered = Scattered(wanted.row.to_numpy(), wanted.column.to_numpy())
+        self.walk = Walk(tile, options.window)
+        self._cubes: dict[Step, Cube] = {}
 
-    @property
-    def windows(self) -> list[Window]:
-        """Windows with pixels."""
-        return list(self._pixels)
-
-    def reading(self, window: Window) -> Sequence[Job]:
+    def reading(self, step: Step) -> Sequence[Job]:
         """Jobs that read the blocks of a window that hold pixels."""
-        part = self._pixels[window]
-        wanted = Scattered(part.row.to_numpy(), part.column.to_numpy())
-        cube = self._cubes[window] = self._tile.alone(window, self._largest, next(self._memories), wanted)
+        cube = self._cubes[step] = self.walk.begin(step, self._scattered)
         return cube.reading
 
-    def computing(self, window: Window) -> list[Job]:
+    def computing(self, step: Step) -> list[Job]:
         """Jobs that make the features of some pixels each."""
-        cube, part = self._cubes.pop(window), self._pixels[window]
+        cube, part = self._cubes.pop(step), _inside(self._wanted, step.window)
         part = part[cube.enough_at(part.row.to_numpy(), part.column.to_numpy())]
         if self._options.per_polygon_max:
             part = first_of_each_polygon(part, self._options.per_polygon_max)

@@ -4,6 +4,7 @@ Bands stay at their own pixel size until a row of them is needed: memory and tim
 """
 
 import datetime
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -59,32 +60,46 @@ class Group:
 
 
 class Scattered:
-    """Some pixels of a window are asked for: only the blocks of the files that hold them are read."""
+    """Some pixels are asked for: only the blocks of the files that hold them are read."""
 
     def __init__(self, rows: np.ndarray, columns: np.ndarray):
         """Rows and columns of the tile ``(pixel,)``."""
         self.rows, self.columns = rows, columns
-        self._known: dict[tuple[Group, tuple[int, int]], list[Window]] = {}
+        self._known: dict[tuple[Group, tuple[int, int], tuple[int, ...]], list[Window]] = {}
 
-    def parts(self, group: Group, block: tuple[int, int], box: Window) -> list[Window]:
-        """What the blocks of an image that have a say have in common with the box that is held of it."""
-        key = group, block
+    def near(self, window: Window, reach: int) -> "Scattered":
+        """Those in a window, or at most so many pixels beside it."""
+        rows, columns = self.rows - window.row_off + reach, self.columns - window.col_off + reach
+        down = (rows >= 0) & (rows < window.height + 2 * reach)
+        across = (columns >= 0) & (columns < window.width + 2 * reach)
+        return Scattered(self.rows[down & across], self.columns[down & across])
+
+    def within(self, window: Window) -> np.ndarray:
+        """Which pixels of a window are asked for ``(row, column)`` bool."""
+        inside, asked = self.near(window, 0), np.zeros((window.height, window.width), bool)
+        asked[inside.rows - window.row_off, inside.columns - window.col_off] = True
+        return asked
+
+    def parts(self, group: Group, block: tuple[int, int], area: Window) -> list[Window]:
+        """What the blocks of an image that have a say in an area of it have in common with the area."""
+        key = group, block, (area.row_off, area.col_off, area.height, area.width)
         if key not in self._known:
             height, width = block
-            blocks = (Window(c * width, r * height, width, height) for r, c in self._blocks(group, block).tolist())
-            self._known[key] = [_common(one, box) for one in blocks]
+            blocks = (Window(c * width, r * height, width, height) for r, c in self._blocks(group, block, area))
+            self._known[key] = [_common(one, area) for one in blocks]
         return self._known[key]
 
-    def _blocks(self, group: Group, block: tuple[int, int]) -> np.ndarray:
-        """Row and column of the blocks with coarse pixels that have a say ``(block, 2)``."""
+    def _blocks(self, group: Group, block: tuple[int, int], area: Window) -> list[list[int]]:
+        """Row and column of the blocks with coarse pixels in an area that have a say."""
         rows, down = resample.taps_of(self.rows, group.factor, group.size[0], group.method)
         columns, across = resample.taps_of(self.columns, group.factor, group.size[1], group.method)
-        pairs = [
-            np.stack([rows[:, i] // block[0], columns[:, j] // block[1]], axis=1)[down[:, i] * across[:, j] != 0]
-            for i in range(rows.shape[1])
-            for j in range(columns.shape[1])
-        ]
-        return np.unique(np.concatenate(pairs), axis=0)
+        down *= (rows >= area.row_off) & (rows < area.row_off + area.height)
+        across *= (columns >= area.col_off) & (columns < area.col_off + area.width)
+        hold = np.zeros((-(-group.size[0] // block[0]), -(-group.size[1] // block[1])), bool)
+        for i, j in itertools.product(range(rows.shape[1]), range(columns.shape[1])):
+            say = down[:, i] * across[:, j] != 0
+            hold[rows[say, i] // block[0], columns[say, j] // block[1]] = True
+        return np.argwhere(hold).tolist()
 
 
 @dataclass
@@ -101,7 +116,7 @@ class Series:
         read: Acquisitions whose bands were read, since not all was masked ``(acquisition,)`` bool.
         flawed: Acquisitions with values in `fresh` that are not observed ``(acquisition,)`` bool.
         suspect: Acquisitions with such values around it ``(acquisition,)`` bool.
-        wanted: Pixels that are asked for; all if None.
+        wanted: Pixels that are asked for, in `fresh` and around it; all if None.
 
     """
 
@@ -123,13 +138,12 @@ class Series:
 
     def parts(self, place: int, group: Group, block: tuple[int, int], box: Window) -> Sequence[Window]:
         """Parts of an image to read of what is held of it: what is fresh, and what is not known around it."""
-        if self.wanted:
-            return self.wanted.parts(group, block, box)
         (above, left), fresh = self.known[place], group.under(self.fresh)
         # What is known to the left reaches up as far as the box.
         top = fresh.row_off if above and left else box.row_off
         start = fresh.col_off if left else box.col_off
-        return [Window(start, top, box.col_off + box.width - start, box.row_off + box.height - top)]
+        area = Window(start, top, box.col_off + box.width - start, box.row_off + box.height - top)
+        return self.wanted.parts(group, block, area) if self.wanted else [area]
 
 
 class Sensor:
@@ -249,9 +263,7 @@ class Sensor:
         fresh = series.fresh
         top, left = clear.shape[0] - fresh.height, clear.shape[1] - fresh.width
         target = clear[top:, left:]
-        target[:] = series.wanted is None
-        if series.wanted:
-            target[series.wanted.rows - fresh.row_off, series.wanted.columns - fresh.col_off] = True
+        target[:] = series.wanted.within(fresh) if series.wanted else True
         for mask in self.acquisitions[place].masks:
             self._read_mask(place, mask, series, target)
 

@@ -75,9 +75,11 @@ class Walk:
         self._flags: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self._now: tuple[Step, Series] | None = None
 
-    def begin(self, step: Step, memory: Memory) -> tuple[Series, list[Callable[[], None]]]:
+    def begin(
+        self, step: Step, memory: Memory, wanted: Scattered | None = None
+    ) -> tuple[Series, list[Callable[[], None]]]:
         """Make room for a window, once the one before is read; give its series, and the jobs that read it."""
-        before, series = self._now, empty(self._sensor, step, memory, self._most)
+        before, series = self._now, empty(self._sensor, step, memory, self._most, wanted)
         self._flags[step.row, step.column] = series.read, series.flawed
         self._now = step, series
         return series, [functools.partial(self._read, i, step, series, before) for i in range(len(series.clear))]
