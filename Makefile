@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CORES ?= $(shell nproc)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary connection-pool
 
-.PHONY: help demo test bench bench-peers bench-full lint format generate docs lock clean
+.PHONY: help demo test bench bench-strip bench-peers bench-full lint format generate docs lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
@@ -49,6 +49,9 @@ bench: $(VENV)/light  ## Measure speed and memory (15 minutes), and write docs/p
 	$(BENCH)/mapping.py
 	$(BENCH)/sampling.py
 	$(BENCH)/memory.py
+	$(BENCH)/page.py
+
+bench-strip: $(VENV)/light  ## Map a strip of a tile at real size, and say what a tile costs (8 minutes)
 	$(BENCH)/strip.py
 	$(BENCH)/page.py
 

@@ -42,9 +42,14 @@ class Gaps:
         edges = np.linspace(0, self.valid.shape[1], count + 1).astype(int)
         return [self.part(slice(*pair)) for pair in itertools.pairwise(edges)]
 
+    @functools.cached_property
+    def memory(self) -> np.ndarray:
+        """Memory for the result ``(regular date, band, row, column)``, touched once: mapping keeps its own, too."""
+        return np.ones((len(self.targets), *self.values.shape[1:]), np.int16)
+
     def filled_bytes(self) -> int:
         """Bytes of the result."""
-        return len(self.targets) * (self.values.nbytes // len(self.days))
+        return self.memory.nbytes
 
 
 def simulated(mask: str) -> Gaps:
@@ -63,7 +68,12 @@ def simulated(mask: str) -> Gaps:
 
 
 def fill_numpy(
-    values: np.ndarray, valid: np.ndarray, days: np.ndarray, targets: np.ndarray, block: int = BLOCK
+    values: np.ndarray,
+    valid: np.ndarray,
+    days: np.ndarray,
+    targets: np.ndarray,
+    block: int = BLOCK,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fill gaps by whole arrays, a block of pixels at a time.
 
@@ -73,13 +83,14 @@ def fill_numpy(
         days: ``(date,)``.
         targets: ``(regular date,)``.
         block: Pixels at a time.
+        out: Where to put the result; new memory if None.
 
     Returns:
         ``(regular date, band, pixel)`` int16; 0 without any valid date.
 
     """
     pixels = valid.shape[1]
-    filled = np.empty((len(targets), values.shape[1], pixels), np.int16)
+    filled = np.empty((len(targets), values.shape[1], pixels), np.int16) if out is None else out
     for start in range(0, pixels, block):
         part = slice(start, start + block)
         _fill_block(np.ascontiguousarray(values[:, :, part]), valid[:, part], days, targets, filled[:, :, part])
@@ -141,12 +152,12 @@ def by_numpy(gaps: Gaps, block: int = BLOCK) -> np.ndarray:
     """Fill a window in NumPy ``(regular date, band, pixel)``."""
     dates, bands = gaps.values.shape[:2]
     values, valid = gaps.values.reshape(dates, bands, -1), gaps.valid.reshape(dates, -1)
-    return fill_numpy(values, valid, gaps.days, gaps.targets, block)
+    return fill_numpy(values, valid, gaps.days, gaps.targets, block, gaps.memory.reshape(-1, bands, valid.shape[1]))
 
 
 def by_parcelle(gaps: Gaps) -> np.ndarray:
     """Fill a window by Parcelle ``(regular date, band, row, column)``."""
-    return gapfill.fill(gaps.values, gaps.valid, gaps.days, gaps.targets)
+    return gapfill.fill(gaps.values, gaps.valid, gaps.days, gaps.targets, gaps.memory)
 
 
 def on_threads(task: Callable[[Gaps], object], parts: list[Gaps]) -> None:

@@ -23,7 +23,7 @@ from rasterio.windows import Window
 from parcelle import images
 
 WINDOW, OVERLAP, COST = "window of 1,024 × 1,024, end to end", "reading and computing overlap", "what the cost follows"
-SIDE = 1024
+SIDE, FEWER = 1024, 24  # pixels, and dates where the peer has no part
 PEER_SIDE = 512  # of the window that the slow peer maps
 TILE_BAR = 0.5
 
@@ -148,7 +148,7 @@ def straight(folder: Path, one: Job, threads: int, repeats: int) -> Iterator[Fig
     """Whether time is a straight line in dates, and in pixels: r² of three sizes each."""
     by_dates = {n: one.with_dates(n) for n in (24, 47, 70)}
     sizes = ((1024, 1024), (1024, 2048), (2048, 2048))
-    by_pixels = {rows * columns: job.of(job.written(folder, rows, columns)) for rows, columns in sizes}
+    by_pixels = {rows * columns: job.of(job.written(folder, rows, columns, dates=FEWER)) for rows, columns in sizes}
     for what, cases in (("dates", by_dates), ("pixels", by_pixels)):
         seconds = [job.timed(case, threads, repeats) for case in cases.values()]
         squared = float(np.corrcoef(list(cases), seconds)[0, 1] ** 2)
@@ -160,13 +160,13 @@ def measure_all(folder: Path, figures: Figures, threads: Sequence[int], repeats:
     """Measure everything."""
     products = job.written(folder, SIDE, SIDE)
     one = job.of(products)
-    four = job.of(job.written(folder, 2 * SIDE, 2 * SIDE))
+    four = job.of(job.written(folder, 2 * SIDE, 2 * SIDE, dates=FEWER))
     for count in threads:
         figures.add(*against_numpy(one, products, repeats, count))
-        if otb.installed():
-            figures.add(*against_otb(one, 3, count))
         figures.add(*overlap(four, count, 2))
-    figures.add(*marginal(one, max(threads), 3))
+    if otb.installed():
+        figures.add(*against_otb(one, repeats, max(threads)))
+    figures.add(*marginal(job.of(job.written(folder, SIDE, SIDE, dates=FEWER)), max(threads), 3))
     figures.add(*straight(folder, one, max(threads), 3))
 
 
@@ -175,7 +175,7 @@ def main() -> None:
     given = measure.arguments(__doc__)
     figures = Figures(given.output)
     with tempfile.TemporaryDirectory() as folder:
-        measure_all(Path(folder), figures, given.threads, given.repeats)
+        measure_all(Path(folder), figures, given.threads, 3)
     figures.write()
 
 

@@ -25,8 +25,8 @@ from parcelle.images import GDAL
 from parcelle.resample import Rows
 
 READ, RESAMPLE = "reading", "20 m to 10 m"
-SIDE = 2048
-LAYERS = 60  # images that are resampled together: ten dates of six bands
+SIDE, DATES = 2048, 20
+LAYERS = 120  # images that are resampled together: twenty dates of six bands
 BAR = 0.9
 
 
@@ -135,9 +135,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         for layout in ("tiled", "striped"):
-            one = job.of(job.written(folder, SIDE, SIDE, layout))
+            one = job.of(job.written(folder, SIDE, SIDE, layout, DATES))
             figures.add(*(compare(one, layout, threads, given.repeats) for threads in given.threads))
-        few = job.written(folder, SIDE, SIDE, "tiled", 4)
+        few = job.written(folder, SIDE // 2, SIDE // 2, "tiled", 3)
         one = job.of(as_jpeg(few, folder / "jpeg/sentinel2/31TAA"))
         figures.add(*(compare(one, "JPEG 2000", threads, 3) for threads in given.threads))
     figures.add(*compare_resampling(given.repeats))

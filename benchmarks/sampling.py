@@ -20,6 +20,7 @@ from parcelle import images, sampling
 
 STAGE = "sampling"
 SIDE, BLOCK, SQUARE = 2048, 512, 20  # pixels of 10 m
+DATES = 12
 
 
 def polygons(one: Job, blocks: int) -> gpd.GeoDataFrame:
@@ -83,7 +84,7 @@ def main() -> None:
     given = measure.arguments(__doc__)
     figures = Figures(given.output)
     with tempfile.TemporaryDirectory() as folder:
-        one = job.of(job.written(Path(folder), SIDE, SIDE))
+        one = job.of(job.written(Path(folder), SIDE, SIDE, dates=DATES))
         for threads in given.threads:
             figures.add(*compare(one, threads))
     figures.write()
