@@ -162,12 +162,15 @@ def measure_all(folder: Path, figures: Figures, threads: Sequence[int], repeats:
     one = job.of(products)
     four = job.of(job.written(folder, 2 * SIDE, 2 * SIDE, dates=FEWER))
     for count in threads:
-        figures.add(*against_numpy(one, products, repeats, count))
-        figures.add(*overlap(four, count, 2))
+        for figure in against_numpy(one, products, repeats, count):
+            figures.add(figure)
     if otb.installed():
         figures.add(*against_otb(one, repeats, max(threads)))
-    figures.add(*marginal(job.of(job.written(folder, SIDE, SIDE, dates=FEWER)), max(threads), 3))
-    figures.add(*straight(folder, one, max(threads), 3))
+    for count in threads:
+        figures.add(*overlap(four, count, 1))
+    figures.add(*marginal(job.of(job.written(folder, SIDE, SIDE, dates=FEWER)), max(threads), 2))
+    for figure in straight(folder, one, max(threads), 2):
+        figures.add(figure)
 
 
 def main() -> None:

@@ -76,8 +76,10 @@ class Figures:
         self._others = Others()
 
     def add(self, *figures: Figure) -> None:
-        """Keep figures, in memory until `write`."""
+        """Keep figures until `write`, and show them."""
         self._new.extend(figures)
+        for figure in figures:
+            print(figure.row(), flush=True)
 
     def write(self) -> None:
         """Print the tables of this run, and put its stages in the place of the same stages in the file."""
