@@ -56,16 +56,15 @@ bench-strip: $(VENV)/light  ## Map a strip of a tile at real size, and say what 
 	$(BENCH)/page.py
 
 # OTB comes with the distribution; what is not there is skipped.
-bench-peers: $(VENV)/light  ## Measure ONNX Runtime and treelite, in their own environment, and OTB
+bench-peers: $(VENV)/light  ## Measure a larger forest, ONNX Runtime and treelite, in their own environment, and OTB
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary connection-pool -r requirements/light.txt
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements/peers.txt
-	PYTHONPATH=workflow .venv-peers/bin/python benchmarks/forest.py
+	PYTHONPATH=workflow .venv-peers/bin/python benchmarks/forest.py --full
 	$(BENCH)/prepared.py
 	$(BENCH)/page.py
 
-bench-full: bench-peers  ## Measure also what takes an hour: large models, JPEG 2000, files of strips
-	PYTHONPATH=workflow .venv-peers/bin/python benchmarks/forest.py --full
+bench-full: bench-peers  ## Measure also what takes an hour: training, JPEG 2000, files of strips
 	$(BENCH)/training.py
 	$(BENCH)/strip.py --full
 	$(BENCH)/page.py
