@@ -146,7 +146,7 @@ def marginal(one: Job, threads: int, repeats: int) -> Iterator[Figure]:
 
 def straight(folder: Path, one: Job, threads: int, repeats: int) -> Iterator[Figure]:
     """Whether time is a straight line in dates, and in pixels: r² of three sizes each."""
-    by_dates = {n: one.with_dates(n) for n in (24, 47, 70)}
+    by_dates = {n: one.with_dates(n) for n in (23, 46, 69)}
     sizes = ((1024, 1024), (1024, 2048), (2048, 2048))
     by_pixels = {rows * columns: job.of(job.written(folder, rows, columns, dates=FEWER)) for rows, columns in sizes}
     for what, cases in (("dates", by_dates), ("pixels", by_pixels)):
