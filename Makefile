@@ -42,7 +42,7 @@ test: $(VENV)/dev  ## Run all tests
 
 BENCH := PYTHONPATH=workflow $(BIN)/python benchmarks
 
-bench: $(VENV)/light  ## Measure speed and memory (half an hour), and write docs/performance.md
+bench: $(VENV)/light  ## Measure speed and memory (15 minutes on two cores), and write docs/performance.md
 	$(BENCH)/forest.py
 	$(BENCH)/gapfilling.py
 	$(BENCH)/reading.py
@@ -62,6 +62,7 @@ bench-peers: $(VENV)/light  ## Measure a larger forest, ONNX Runtime and treelit
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements/peers.txt
 	PYTHONPATH=workflow .venv-peers/bin/python benchmarks/forest.py --full
 	$(BENCH)/prepared.py
+	$(BENCH)/mapping.py --full
 	$(BENCH)/page.py
 
 bench-full: bench-peers  ## Measure also what takes an hour: training, JPEG 2000, files of strips

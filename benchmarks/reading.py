@@ -25,7 +25,7 @@ from parcelle.images import GDAL
 from parcelle.resample import Rows
 
 READ, RESAMPLE = "reading", "20 m to 10 m"
-SIDE, DATES = 2048, 20
+SIDE, DATES = 2048, 8
 LAYERS = 120  # images that are resampled together: twenty dates of six bands
 BAR = 0.9
 
@@ -87,14 +87,22 @@ def _windows(one: Job, layout: str) -> list[Window]:
 
 def as_jpeg(products: Path, folder: Path) -> Path:
     """The same products in JPEG 2000 of quality 25, under the names of GeoTIFFs."""
-    for source in sorted(products.rglob("*.tif")):
-        target = folder / source.relative_to(products)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            draft = target.with_suffix(".jp2")
-            rasterio.shutil.copy(source, draft, driver="JP2OpenJPEG", quality="25", blockxsize=1024, blockysize=1024)
-            draft.rename(target)
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda source: _encode(source, folder / source.relative_to(products)), _images(products)):
+            pass
     return folder
+
+
+def _images(products: Path) -> list[Path]:
+    return sorted(products.rglob("*.tif"))
+
+
+def _encode(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        draft = target.with_suffix(".jp2")
+        rasterio.shutil.copy(source, draft, driver="JP2OpenJPEG", quality="25", blockxsize=1024, blockysize=1024)
+        draft.rename(target)
 
 
 def compare_resampling(repeats: int) -> Iterator[Figure]:

@@ -10,7 +10,7 @@ from parcelle.log import logged
 def inventory(tile: str, output: str, size: str, *, asked: dict, checked: settings.Settings) -> None:
     """Write the acquisitions of a tile, checked, and what the memory of its jobs depends on."""
     first, last = (datetime.date.fromisoformat(asked[name]) for name in ("first", "last"))
-    grid = stock.tile_grid(checked.sensors, tile, asked["grid"], (first, last))
+    grid = stock.tile_grid(checked.sensors, tile, asked["grid"], (first, last), asked["resolution"])
     found = stock.take(checked.sensors, tile, grid, first, last, checked.on_bad_acquisition, asked["bands"])
     found.write(output)
     stock.write_size(found, asked["bands"], size)

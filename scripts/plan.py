@@ -20,7 +20,8 @@ def plan(
     checked: settings.Settings,
 ) -> None:
     """Write the plan, and for each tile its part of the reference and of the regions."""
-    grids = {tile: inventory.tile_grid(checked.sensors, tile, grid, inventory.used(checked)) for tile in tiles}
+    days = inventory.used(checked)
+    grids = {tile: inventory.tile_grid(checked.sensors, tile, grid, days, checked.resolution) for tile in tiles}
     planning.check_crs(grids, checked.mosaic.crs)
     polygons = reference.read(source, Nomenclature(tuple(LandClass(code, name, "#000000") for code, name in classes)))
     every, own = planning.read_regions(*regions), planning.own_areas(grids)

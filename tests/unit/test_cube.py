@@ -279,7 +279,7 @@ def test_two_windows_are_in_memory(mixed):
 def windows(shape, blocks, multiple, size):
     """Windows of a tile whose files have such blocks; 0 columns are all of them."""
     sensor = SimpleNamespace(blocks=lambda: blocks, multiple=lambda: multiple)
-    return cube.Tile.windows(SimpleNamespace(shape=shape, sensors=[sensor]), size)
+    return cube.Tile.windows(SimpleNamespace(shape=shape, sensors=[sensor], back=0), size)
 
 
 @pytest.mark.parametrize(

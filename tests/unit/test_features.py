@@ -11,13 +11,14 @@ from parcelle.errors import SettingsError
 from parcelle.features import Recipe
 from parcelle.programs import Program
 from parcelle.sensors import Band
+from parcelle.settings import Sensor
 
 THEIA = "sentinel2-theia-l2a"
 BANDS = ("b2", "b3", "b4", "b5", "b6", "b7", "b8", "b8a", "b11", "b12")
 
 
 def sensor(format=THEIA, collection=None, bands=None, indices=None, additional=(), resampling="bilinear"):
-    return SimpleNamespace(**locals())
+    return Sensor.model_construct(**locals(), path="/data")
 
 
 def period(start, end, step=10):

@@ -18,6 +18,7 @@ from parcelle.errors import InputError
 from parcelle.grid import Grid, mgrs_grid
 from parcelle.sensors import Asset
 from parcelle.sensors.theia import Sentinel2L2A
+from parcelle.settings import Sensor
 
 FIRST, LAST = datetime.date(2018, 3, 1), datetime.date(2018, 3, 31)
 BIG = Grid("EPSG:32631", 500_000, 4_900_020, 10, 64, 64)
@@ -40,7 +41,7 @@ def band(folder, name):
 
 
 def sensor(path, format="sentinel2-theia-l2a", collection=None, bands=("b4", "b8", "b11"), additional=()):
-    return SimpleNamespace(**locals(), indices=None, resampling="bilinear")
+    return Sensor.model_construct(**locals())
 
 
 def take(folder, on_bad="fail", bands=("b4", "b8", "b11"), grid=TILE, **sensors):
@@ -162,7 +163,7 @@ def why(folder, **options):
 def test_an_image_of_another_grid_is_named_with_both_grids(tmp_path, products):
     other = Grid("EPSG:32631", 500_005, 4_900_020, 10, TILE.height, TILE.width)
     path = save(band(products[0], "B8"), constant(1, other), other)
-    assert why(tmp_path) == f"{path} is on another grid: {other}, where the tile has {TILE}"
+    assert why(tmp_path) == f"{path} is on another grid: {other}, where 2 of 3 acquisitions have {TILE}"
 
 
 @pytest.mark.parametrize(
@@ -433,7 +434,9 @@ def asked(**changes):
     dates = {"start": datetime.date(2020, 3, 10), "end": datetime.date(2020, 12, 20), "step": 10, "padding": 0}
     period = SimpleNamespace(**(dates | changes.pop("period", {})))
     sensors = {"s2": sensor("/data"), "s1": sensor("/s1", "stac", "sentinel-1-grd", bands=None)}
-    return inventory.asked(SimpleNamespace(**({"grid": "header", "period": period, "sensors": sensors} | changes)))
+    return inventory.asked(
+        SimpleNamespace(**({"grid": "header", "resolution": 10, "period": period, "sensors": sensors} | changes))
+    )
 
 
 def test_what_an_inventory_depends_on_is_plain():
@@ -442,7 +445,11 @@ def test_what_an_inventory_depends_on_is_plain():
         "first": "2020-03-10",
         "last": "2020-12-20",
         "bands": {"s2": ["b4", "b8", "b11"], "s1": ["vv", "vh"]},
-        "formats": {"s2": ["sentinel2-theia-l2a", None], "s1": ["stac", "sentinel-1-grd"]},
+        "resolution": 10,
+        "formats": {
+            "s2": {"format": "sentinel2-theia-l2a"},
+            "s1": {"format": "stac", "collection": "sentinel-1-grd"},
+        },
     }
     assert json.loads(json.dumps(asked())) == asked()
 

@@ -1,7 +1,6 @@
 """Formats by name, and what every sensor is made of."""
 
 import datetime
-from types import SimpleNamespace
 
 import pytest
 from unit.rasters_for_tests import acquired
@@ -11,6 +10,7 @@ from parcelle.errors import SettingsError
 from parcelle.sensors import Acquisition, Problem
 from parcelle.sensors.stac import COLLECTIONS, Stac
 from parcelle.sensors.theia import Sentinel2L2A
+from parcelle.settings import Sensor
 
 
 class Mine:
@@ -36,7 +36,7 @@ class Half:
 
 
 def described(format, collection=None):
-    return SimpleNamespace(format=format, collection=collection)
+    return Sensor.model_construct(format=format, collection=collection)
 
 
 def test_formats_have_names():
@@ -76,7 +76,7 @@ def test_a_class_that_is_no_sensor_is_refused():
 
 def test_collections_are_for_formats_that_have_some():
     assert sensors.of(described("stac", "sentinel-1-grd")).collection == "sentinel-1-grd"
-    with pytest.raises(SettingsError, match="'sentinel2-theia-l2a' has no collections: remove `collection`"):
+    with pytest.raises(SettingsError, match="'sentinel2-theia-l2a' takes no `collection`: remove it"):
         sensors.of(described("sentinel2-theia-l2a", "sentinel-1-grd"))
     with pytest.raises(SettingsError, match=f"`stac` needs `collection`: one of {', '.join(COLLECTIONS)}"):
         sensors.of(described("stac"))

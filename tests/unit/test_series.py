@@ -375,16 +375,34 @@ def test_a_band_that_the_file_does_not_have_is_named(tmp_path):
     assert mask.startswith(f"{path} cannot be read (band index 3 out of range")
 
 
-def test_bands_of_other_pixels_from_date_to_date_are_refused(tmp_path):
-    fine, coarse = save(tmp_path / "a.tif", constant(1)), save(tmp_path / "b.tif", constant(1, COARSE), COARSE)
-    with pytest.raises(InputError) as error:
-        read([acquired(1, {"b": Asset(fine)}), acquired(2, {"b": Asset(coarse)})], ["b"])
-    assert str(error.value) == f"band b has pixels of one size in {fine}, of another in {coarse}."
+def test_a_band_may_have_pixels_of_other_sizes_from_date_to_date(tmp_path):
+    pixels = noise(COARSE)[0]
+    fine, coarse = save(tmp_path / "a.tif", noise()[0]), save(tmp_path / "b.tif", pixels, COARSE)
+    found = read([acquired(1, {"b": Asset(fine, 1, 1e-4)}), acquired(2, {"b": Asset(coarse, 1, 1e-4)})], ["b"])
+    alone = read([acquired(2, {"b": Asset(coarse, 1, 1e-4)})], ["b"])
+    assert np.array_equal(found.values[0, 0], noise()[0])
+    assert np.abs(found.values[1, 0].astype(int) - alone.values[0, 0]).max() <= 1
 
 
-def test_an_image_of_another_grid_is_named_with_both(tmp_path):
-    other = Grid(TILE.crs, TILE.left + 10, TILE.top, 10, TILE.height, TILE.width)
-    path = save(tmp_path / "a.tif", constant(1), other)
-    assert refused(path) == f"{path} is on the grid {other}, which does not nest with the tile's: {TILE}."
-    whole = save(tmp_path / "b.tif", constant(1))
-    assert "does not nest" in refused(whole, mask=Mask(path, 1, (1,)))
+def test_an_image_of_another_grid_is_brought_to_the_tile_s(tmp_path):
+    other = Grid(TILE.crs, TILE.left + 50, TILE.top - 30, 10, TILE.height, TILE.width)
+    pixels, flags = noise(other)[0], (noise(other, seed=5)[0] < 1000).astype("uint8")
+    pixels[4, 4] = -10_000
+    image, mask = save(tmp_path / "a.tif", pixels, other), save(tmp_path / "b.tif", flags, other)
+    found = read([acquired(1, {"b": Asset(image, 1, 1e-4, 0, -10_000)}, [Mask(mask, 1, (1,))])], ["b"])
+    expected = np.zeros((TILE.height, TILE.width), bool)
+    expected[3:, 5:] = flags[:-3, :-5] == 0
+    expected[7, 9] = False
+    assert np.array_equal(found.valid[0], expected)
+    shifted = np.roll(pixels, (3, 5), axis=(0, 1))
+    assert np.array_equal(found.values[0, 0][expected], shifted[expected])
+
+
+def test_linear_power_is_brought_to_decibels_where_it_is_above_0(tmp_path):
+    power = np.abs(noise(seed=3)[0]).astype("float32") / 1e4 + 1e-6
+    power[2, 3], power[4, 5], power[6, 7] = 0, -1, np.nan
+    values, valid = one(save(tmp_path / "a.tif", power), np.float32, power=True)
+    good = np.ones(power.shape, bool)
+    good[[2, 4, 6], [3, 5, 7]] = False
+    assert np.array_equal(valid, good)
+    assert values[good] == pytest.approx(10 * np.log10(power[good].astype(float)), abs=1e-5)

@@ -47,11 +47,8 @@ window: {size: 256}
 cache: scratch
 scratch: /scratch/parcelle
 """
-ALL = (
-    "results, tiles, grid, sensors, period, reference, nomenclature, regions, seeds, split, sampling, model, map, "
-    "mosaic, on_bad_acquisition, window, cache, scratch"
-)
-OF_SENSOR = "format, path, collection, bands, resampling, indices, additional"
+ALL = ", ".join(settings.Settings.model_fields)
+OF_SENSOR = ", ".join(settings.Sensor.model_fields)
 BANDS = "b2, b3, b4, b5, b6, b7, b8, b8a, b11, b12"
 
 
@@ -200,7 +197,7 @@ OF_THE_SENSOR = [
     ("additional", ["b99+1"], f"sensors.s2: 'b99+1' uses 'b99', which is not a band in use; bands are {BANDS}"),
     ("format", "foo", "sensors.s2: no format 'foo'; choose from sentinel2-theia-l2a, stac, or 'module:Class'"),
     ("format", "nowhere:Class", "sensors.s2: format 'nowhere:Class' cannot be imported: No module named 'nowhere'"),
-    ("collection", "x", "sensors.s2: format 'sentinel2-theia-l2a' has no collections: remove `collection`"),
+    ("collection", "x", "sensors.s2: format 'sentinel2-theia-l2a' takes no `collection`: remove it"),
     ("path", "/d/{tiles}", "sensors.s2.path: found '/d/{tiles}'; only {tile} may stand in braces"),
     ("path", "/d/{tile", "sensors.s2.path: found '/d/{tile'; only {tile} may stand in braces"),
 ]
@@ -279,8 +276,11 @@ def test_a_full_file_keeps_every_value():
     dumped = settings.read(content).model_dump(mode="json")
     expected = copy.deepcopy(content)
     expected["period"] |= {"start": "2018-01-01", "end": "2018-12-31"}
-    expected["sensors"]["s2"] |= {"collection": None}
-    expected["sensors"]["s1"] |= {"bands": None, "resampling": "bilinear", "indices": None, "additional": []}
+    for sensor in expected["sensors"].values():
+        for name, field in settings.Sensor.model_fields.items():
+            sensor.setdefault(name, field.default)
+    for name, field in settings.Settings.model_fields.items():
+        expected.setdefault(name, field.default)
     expected["split"] |= {"block": None}
     expected["regions"] |= {"layer": None}
     assert dumped == expected

@@ -84,7 +84,8 @@ def _asset(name: str, asset: Asset) -> dict[str, Any]:
     # JSON has no NaN and no infinity; STAC writes them as text.
     nodata = {} if asset.nodata is None else {"nodata": asset.nodata if isfinite(asset.nodata) else str(asset.nodata)}
     band = {"name": name, **nodata, "raster:scale": asset.scale, "raster:offset": asset.offset}
-    return {"href": asset.path, "roles": ["data"], "bands": [band], "parcelle:band": asset.band}
+    power = {"parcelle:power": True} if asset.power else {}
+    return {"href": asset.path, "roles": ["data"], "bands": [band], "parcelle:band": asset.band, **power}
 
 
 def _mask(mask: Mask) -> dict[str, Any]:
@@ -114,4 +115,5 @@ def _acquisition(feature: dict[str, Any]) -> Acquisition:
 def _read_asset(content: dict[str, Any]) -> Asset:
     band = content["bands"][0]
     nodata = float(band["nodata"]) if "nodata" in band else None
-    return Asset(content["href"], content["parcelle:band"], band["raster:scale"], band["raster:offset"], nodata)
+    encoding = band["raster:scale"], band["raster:offset"], nodata, content.get("parcelle:power", False)
+    return Asset(content["href"], content["parcelle:band"], *encoding)

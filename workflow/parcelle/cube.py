@@ -47,7 +47,7 @@ class Tile:
         """Read the headers.
 
         Raises:
-            InputError: An image cannot be read, or does not nest with the grid.
+            InputError: An image cannot be read.
 
         """
         self.inventory, self.min_valid = inventory, min_valid
@@ -61,6 +61,16 @@ class Tile:
         """Rows and columns."""
         return self.inventory.grid.height, self.inventory.grid.width
 
+    @property
+    def back(self) -> int:
+        """Pixels that a window is mapped up and to the left of what is read."""
+        return max(group.margin * group.factor for sensor in self.sensors for group in sensor.groups)
+
+    def enough(self, counts: Sequence[np.ndarray]) -> np.ndarray:
+        """Whether pixels have enough valid dates in every sensor, from their numbers; of no date, one is enough."""
+        least = (1 if sensor.recipe.static else self.min_valid for sensor in self.sensors)
+        return np.logical_and.reduce([count >= number for count, number in zip(counts, least, strict=True)])
+
     def windows(self, size: int) -> list[Window]:
         """Windows of about `size` × `size` pixels that are multiples of the files' blocks.
 
@@ -68,7 +78,8 @@ class Tile:
         """
         rows, columns = self.shape
         blocks = [block for sensor in self.sensors for block in sensor.blocks()]
-        least = LEAST * lcm(*(sensor.multiple() for sensor in self.sensors))
+        coarsest = lcm(*(sensor.multiple() for sensor in self.sensors))
+        least = max(LEAST, -(-4 * self.back // coarsest)) * coarsest
         width = columns
         if all(block_width for _, block_width in blocks):
             width = min(_multiple({block_width for _, block_width in blocks}, least, size), columns)
@@ -83,7 +94,7 @@ class Tile:
         self, window: Window, largest: tuple[int, int], memory: Memory, wanted: Scattered | None = None
     ) -> "Cube":
         """Make room for a window that is read by itself; none has more rows and columns than `largest`."""
-        series = tuple(strips.alone(sensor, window, largest, memory, wanted) for sensor in self.sensors)
+        series = tuple(strips.alone(sensor, window, largest, self.shape, memory, wanted) for sensor in self.sensors)
         jobs = [
             functools.partial(sensor.read, i, one)
             for sensor, one in zip(self.sensors, series, strict=True)
@@ -109,11 +120,21 @@ class Walk:
 
     """
 
-    def __init__(self, tile: Tile, size: int):
-        """Walk by windows of about `size` × `size` pixels."""
-        self._back = back = max(group.margin * group.factor for sensor in tile.sensors for group in sensor.groups)
+    def __init__(self, tile: Tile, size: int, near: Callable[[Window], bool] | None = None):
+        """Walk by windows of about `size` × `size` pixels.
+
+        Args:
+            tile: The tile.
+            size: Side of a window.
+            near: Whether any pixel of a window is asked for; of other windows nothing is read. All are if None.
+
+        """
+        self._back = back = tile.back
         self._tile = tile
         self.steps = strips.steps(tile.windows(size), tile.shape, back)
+        if near:
+            # What a pixel is made of may lie in the next window, twice as far as windows are shifted at most.
+            self.steps = [step for step in self.steps if near(_around(step.fresh, 2 * back))]
         self._walks = [strips.Walk(sensor, tile.shape, self.steps, back) for sensor in tile.sensors]
         self._memories = itertools.cycle((Memory(), Memory()))
 
@@ -128,6 +149,13 @@ class Walk:
         memory, near = next(self._memories), wanted and wanted.near(step.fresh, self._back)
         series, jobs = zip(*(walk.begin(step, memory, near) for walk in self._walks), strict=True)
         return Cube(self._tile, step.window, series, tuple(itertools.chain(*jobs)))
+
+
+def _around(window: Window, pixels: int) -> Window:
+    """A window with so many pixels more on each side."""
+    return Window(
+        window.col_off - pixels, window.row_off - pixels, window.width + 2 * pixels, window.height + 2 * pixels
+    )
 
 
 @dataclass(frozen=True)
@@ -170,7 +198,7 @@ class Cube:
         optical = [c for c, sensor in zip(counts, self.tile.sensors, strict=True) if sensor.recipe.optical]
         return Valid(
             np.asarray(np.sum(optical or counts, axis=0, dtype=np.uint16)),
-            np.min(counts, axis=0) >= self.tile.min_valid,
+            self.tile.enough(counts),
             tuple(np.count_nonzero(s, axis=(1, 2)).astype(np.int64) for s in seen),
         )
 
@@ -181,7 +209,7 @@ class Cube:
             _seen(sensor, s.valid[:, rows, columns]).sum(axis=0)
             for sensor, s in zip(self.tile.sensors, self.series, strict=True)
         ]
-        return np.min(counts, axis=0) >= self.tile.min_valid
+        return self.tile.enough(counts)
 
 
 def _seen(sensor: Sensor, valid: np.ndarray) -> np.ndarray:
@@ -260,23 +288,35 @@ class _Part:
 
     def _fill(self, series: Series, row: int, start: int, planes: np.ndarray) -> None:
         """Gap-fill all bands on the regular dates."""
-        sensor, bands = self._sensor, len(self._recipe.bands)
-        if self._near.shape != (len(self._recipe.dates), planes.shape[1]):
-            self._near = Neighbours(len(self._recipe.dates), planes.shape[1])
-        valid = series.valid[:, row, start : start + planes.shape[1]][:, None]
+        sensor, bands, count = self._sensor, len(self._recipe.bands), planes.shape[1]
+        if self._near.shape != (len(self._recipe.dates), count):
+            self._near = Neighbours(len(self._recipe.dates), count)
+        place = series.window.row_off + row, series.window.col_off + start
+        line, first = place[0] - series.held.row_off, place[1] - series.held.col_off
+        valid = series.clear[:, line, first : first + count][:, None]
         seen = np.ascontiguousarray(_seen(sensor, valid))
         self._near.find(seen, 0, 0, sensor.days, self._recipe.days)
-        absolute = series.window.row_off + row, series.window.col_off + start
-        for group, rows, values, box in zip(sensor.groups, self._rows, series.values, series.boxes, strict=True):
-            at = absolute[0] - box.row_off, absolute[1] - box.col_off
-            if group.factor > 1:
-                origin = box.row_off, box.col_off
-                values = rows.read(values, np.any(valid, axis=(1, 2)), origin, *absolute, planes.shape[1])
-                at = 0, absolute[1] % group.factor
+        for i, group in enumerate(sensor.groups):
+            values, at = self._observed(series, i, *place, count, np.any(valid, axis=(1, 2)))
             if len(sensor.dates) < len(sensor.acquisitions):
-                values = _means(values[:, :, at[0], at[1] : at[1] + planes.shape[1]], valid[:, 0], sensor.starts)
+                values = _means(values[:, :, at[0], at[1] : at[1] + count], valid[:, 0], sensor.starts)
                 at = 0, 0
             self._near.fill(values, *at, np.array(group.bands), planes, bands)
+
+    def _observed(
+        self, series: Series, i: int, row: int, column: int, count: int, wanted: np.ndarray
+    ) -> tuple[np.ndarray, tuple[int, int]]:
+        """Values of one group of bands for some pixels of a row of the tile.
+
+        Returns:
+            ``(acquisition, band, row, column)``, and the row and column in it where the pixels begin.
+
+        """
+        group, values, box = self._sensor.groups[i], series.values[i], series.boxes[i]
+        if group.factor == 1:
+            return values, (row - box.row_off, column - box.col_off)
+        origin = box.row_off, box.col_off
+        return self._rows[i].read(values, wanted, origin, row, column, count), (0, column % group.factor)
 
 
 def _means(values: np.ndarray, valid: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """From the numbers in a file to values in the common unit, and to what is valid."""
 
 import numpy as np
+import scipy.ndimage
 from rasterio.windows import Window
 
 from parcelle.kernels import compiled_once, kernel
@@ -11,8 +12,8 @@ MISSING = {np.dtype(np.int16): -32768, np.dtype(np.float32): float(np.finfo(np.f
 LARGEST = {np.dtype(np.int16): 32767, np.dtype(np.float32): float(np.finfo(np.float32).max)}
 
 
-def store(raw: np.ndarray, asset: Asset, image: np.ndarray, row: int = 0, column: int = 0) -> bool:
-    """Bring a band to the common unit: reflectance × 10,000 as int16, or dB or K as float32.
+def store(raw: np.ndarray, asset: Asset, image: np.ndarray, row: int = 0, column: int = 0, power: bool = False) -> bool:
+    """Bring a band to the common unit: reflectance × 10,000 as int16, or dB, K or any other as float32.
 
     What is no data, not finite, or more than int16 holds (above 3.2767: saturated) becomes `MISSING`.
 
@@ -22,6 +23,7 @@ def store(raw: np.ndarray, asset: Asset, image: np.ndarray, row: int = 0, column
         image: Where to write them ``(row, column)``: contiguous, int16 or float32.
         row: First row of `image` to write.
         column: First column of `image` to write.
+        power: Whether linear power stays as it is, where it is above 0; it is brought to dB otherwise.
 
     Returns:
         Whether all are observed.
@@ -33,14 +35,15 @@ def store(raw: np.ndarray, asset: Asset, image: np.ndarray, row: int = 0, column
     nodata, bounds = _nodata(asset, raw.dtype), (dtype.type(MISSING[dtype]), dtype.type(LARGEST[dtype]))
     _ready(raw.dtype.name, dtype.name)
     inside = np.may_share_memory(raw, image)
-    if raw.dtype == dtype and scale == 1 and offset == 0:
+    if raw.dtype == dtype and scale == 1 and offset == 0 and not asset.power:
         if not inside:
             image[row : row + height, column : column + width] = raw
         return bool(_check(image, row, column, height, width, bounds[0] if nodata is None else nodata, *bounds))
     # Not in place: a loop that reads what it writes does not fill the processor's registers.
     source, known = raw.copy() if inside else raw, nodata is not None
     value = nodata if known else raw.dtype.type(0)
-    return bool(_convert(source, scale, offset, value, known, image, row, column, *bounds))
+    to = 0 if not asset.power else (1 if power else 2)
+    return bool(_convert(source, scale, offset, value, known, to, image, row, column, *bounds))
 
 
 def _nodata(asset: Asset, dtype: np.dtype) -> np.generic | None:
@@ -55,6 +58,15 @@ def _nodata(asset: Asset, dtype: np.dtype) -> np.generic | None:
     return dtype.type(asset.nodata) if held else None
 
 
+def numbers(raw: np.ndarray, asset: Asset) -> np.ndarray:
+    """What is in a file as float32, NaN where it is no data or not finite ``(row, column)``."""
+    found, nodata = raw.astype(np.float32), _nodata(asset, raw.dtype)
+    if nodata is not None:
+        found[raw == nodata] = np.nan
+    found[~np.isfinite(found)] = np.nan
+    return found
+
+
 def observed(values: np.ndarray) -> np.ndarray:
     """Pixels ``(row, column)`` of a series ``(band, row, column)`` with all bands observed."""
     return (values != MISSING[values.dtype]).all(axis=0)
@@ -67,6 +79,11 @@ def clear(flags: np.ndarray, mask: Mask) -> np.ndarray:
     for value in mask.invalid_values:
         valid &= flags != value
     return valid
+
+
+def grown(clear: np.ndarray, pixels: int) -> np.ndarray:
+    """Clear pixels with no other within so many rows and columns ``(row, column)`` bool."""
+    return clear if pixels == 0 else scipy.ndimage.minimum_filter(clear, 2 * pixels + 1, mode="nearest")
 
 
 def nearest(coarse: np.ndarray, factor: int, origin: tuple[int, int], window: Window) -> np.ndarray:
@@ -92,8 +109,11 @@ def _check(image, row, column, height, width, nodata, missing, largest):  # type
 
 
 @kernel
-def _convert(raw, scale, offset, nodata, known, image, row, column, missing, largest):  # type: ignore[no-untyped-def]
-    """Bring values to the common unit, in a part of an image; whether all are observed."""
+def _convert(raw, scale, offset, nodata, known, to, image, row, column, missing, largest):  # type: ignore[no-untyped-def]
+    """Bring values to the common unit, in a part of an image; whether all are observed.
+
+    `to`: 0 as they are; 1 linear power, which stays; 2 linear power, to dB.
+    """
     whole, none = image.itemsize == 2, not known
     least, most = np.float32(missing), np.float32(largest)
     complete = True
@@ -103,6 +123,9 @@ def _convert(raw, scale, offset, nodata, known, image, row, column, missing, lar
             value = np.float32(before[i]) * scale + offset
             value = np.rint(value) if whole else value
             good = ((before[i] != nodata) | none) & (value > least) & (value <= most)
+            if to > 0:
+                good &= value > 0
+                value = np.float32(10 * np.log10(np.float64(value))) if good and to == 2 else value
             complete &= good
             after[i] = value if good else least
     return complete
@@ -114,4 +137,4 @@ def _ready(raw: str, dtype: str) -> None:
     source, image, one = np.zeros((1, 1), raw), np.zeros((1, 1), dtype), np.float32(1)
     bounds = image[0, 0], image[0, 0]
     _check(image, 0, 0, 1, 1, image[0, 0], *bounds)
-    _convert(source, one, one, source[0, 0], True, image, 0, 0, *bounds)
+    _convert(source, one, one, source[0, 0], True, 0, image, 0, 0, *bounds)

@@ -36,6 +36,9 @@ class Recipe:
         indices: Name, expression and scale of each index, in order. The value is multiplied by the scale and rounded,
             within ±32,767, so that it is an integer as the bands are; a scale of 0 keeps it as it is.
         dates: Regular dates.
+        mask_buffer: Pixels around what masks call invalid that are not valid either.
+        reach: Pixels around a pixel that have a say in its features.
+        static: Whether there is one image, of no date; `dates` holds one day then, which no name shows.
 
     """
 
@@ -46,6 +49,9 @@ class Recipe:
     resampling: str
     indices: tuple[tuple[str, str, int], ...]
     dates: tuple[str, ...]
+    mask_buffer: int = 0
+    reach: int = 0
+    static: bool = False
 
     @classmethod
     def from_dict(cls, content: dict) -> Self:
@@ -82,9 +88,9 @@ class Recipe:
     @cached_property
     def names(self) -> list[str]:
         """Feature names: all bands date by date, then each index over all dates."""
-        days = [d.replace("-", "") for d in self.dates]
-        bands = [f"{self.sensor}.{band}.{day}" for day in days for band in self.bands]
-        return bands + [f"{self.sensor}.{name}.{day}" for name, _, _ in self.indices for day in days]
+        days = [""] if self.static else [f".{d.replace('-', '')}" for d in self.dates]
+        bands = [f"{self.sensor}.{band}{day}" for day in days for band in self.bands]
+        return bands + [f"{self.sensor}.{name}{day}" for name, _, _ in self.indices for day in days]
 
 
 def recipes(settings: "s.Settings") -> list[Recipe]:
@@ -103,10 +109,11 @@ def names(every: Sequence[Recipe]) -> list[str]:
     return [name for recipe in every for name in recipe.names]
 
 
-def regular_dates(period: "s.Period") -> list[datetime.date]:
-    """From `start`, every `step` days while not after `end`."""
-    count = (period.end - period.start).days // period.step + 1
-    return [period.start + datetime.timedelta(days=period.step * i) for i in range(count)]
+def regular_dates(period: "s.Period", step: int | None = None) -> list[datetime.date]:
+    """From `start`, every `step` days (those of the period if None) while not after `end`."""
+    step = step or period.step
+    count = (period.end - period.start).days // step + 1
+    return [period.start + datetime.timedelta(days=step * i) for i in range(count)]
 
 
 def check(sensor: "s.Sensor", format: Format) -> None:
@@ -124,15 +131,18 @@ def check(sensor: "s.Sensor", format: Format) -> None:
 
 def _recipe(name: str, sensor: "s.Sensor", period: "s.Period") -> Recipe:
     format = sensors.of(sensor)
-    bands = _bands(sensor, format)
+    bands, static = _bands(sensor, format), getattr(format, "static", False)
+    days = [period.start] if static else regular_dates(period, sensor.step)
     return Recipe(
         sensor=name,
         optical=format.optical,
         bands=tuple(b.name for b in bands),
         integer=bands[0].unit == "reflectance",
-        resampling=sensor.resampling,
+        resampling="nearest" if sensor.kind == "categorical" else sensor.resampling,
         indices=_indices(sensor, format),
-        dates=tuple(d.isoformat() for d in regular_dates(period)),
+        dates=tuple(d.isoformat() for d in days),
+        mask_buffer=sensor.mask_buffer,
+        static=static,
     )
 
 

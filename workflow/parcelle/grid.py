@@ -104,6 +104,13 @@ class Grid:
         rows = np.arange(window.row_off, window.row_off + window.height)
         return self.left + (columns + 0.5) * self.resolution, self.top - (rows + 0.5) * self.resolution
 
+    def touches(self, other: Self) -> bool:
+        """Whether the two share some ground."""
+        if same_crs(self.crs, other.crs):
+            (left, bottom, right, top), (l2, b2, r2, t2) = self.bounds, other.bounds
+            return left < r2 and l2 < right and bottom < t2 and b2 < top
+        return self.footprint_in(other.crs).intersects(other.footprint())
+
     def nest(self, fine: Self) -> int | None:
         """How many pixels of `fine` lie along a side of one of these, if these cover `fine` edge to edge.
 
@@ -153,8 +160,8 @@ def reproject(geometry: Any, source: Any, target: Any) -> Any:
     return shapely.transform(geometry, lambda x, y: to.transform(x, y), interleaved=False)
 
 
-def mgrs_grid(tile: str) -> Grid:
-    """Grid of a Sentinel-2 tile at 10 m, from its MGRS name.
+def mgrs_grid(tile: str, resolution: float = 10) -> Grid:
+    """Grid of a Sentinel-2 tile from its MGRS name, at 10 m or another pixel size that divides 109,800 m.
 
     The corner is that of the 100 km square, brought outwards to a multiple of 60 m; north of the equator from 0 m,
     south of it from 10,000 km (Sentinel-2 Products Specification, tiling grid).
@@ -178,7 +185,8 @@ def mgrs_grid(tile: str) -> Grid:
     south = hemisphere == "S"
     left, top = round(left), round(bottom) + 100_000
     top = 10_000_000 - (10_000_000 - top) // 60 * 60 if south else -(-top // 60) * 60
-    grid = Grid(f"EPSG:{32700 + zone if south else 32600 + zone}", left // 60 * 60, top, 10, 10980, 10980)
+    crs, side = f"EPSG:{32700 + zone if south else 32600 + zone}", round(109_800 / resolution)
+    grid = Grid(crs, left // 60 * 60, top, resolution, side, side)
     if not _in_band(grid, name.lstrip("0123456789")[0].upper()):
         raise InputError(
             f"tile {tile!r} is not an MGRS 100 km square: there is none of that name between the latitudes of its band."

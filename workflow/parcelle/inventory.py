@@ -4,7 +4,7 @@ import datetime
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,15 @@ def asked(settings: Settings) -> dict[str, Any]:
         "first": first.isoformat(),
         "last": last.isoformat(),
         "bands": {r.sensor: list(r.bands) for r in recipes(settings)},
-        "formats": {name: [s.format, s.collection] for name, s in settings.sensors.items()},
+        "resolution": settings.resolution,
+        "formats": {name: _format(sensor) for name, sensor in settings.sensors.items()},
     }
+
+
+def _format(sensor: Sensor) -> dict[str, Any]:
+    """Format of a sensor, and the settings that it takes."""
+    given = {name: getattr(sensor, name) for name in sensors.OPTIONS}
+    return {"format": sensor.format} | {name: value for name, value in given.items() if value is not None}
 
 
 def used(settings: Settings) -> tuple[datetime.date, datetime.date]:
@@ -53,9 +60,13 @@ def products(
     found = []
     for sensor in settings.values():
         format = sensors.of(sensor)
-        date_of = getattr(format, "date_of", _unknown)
+        date_of = _date_of(format)
         found += [str(p) for p in format.products(sensor.path, tile) if _within(date_of(p), days)]
     return found
+
+
+def _date_of(format: Format) -> Callable[[Path], datetime.date | None]:
+    return getattr(format, "date_of", _unknown)
 
 
 def _unknown(product: Path) -> datetime.date | None:
@@ -101,26 +112,30 @@ def tile_grid(
     tile: str,
     source: str,
     days: tuple[datetime.date, datetime.date] | None = None,
+    resolution: float = 10,
 ) -> Grid:
     """Grid of a tile: from its MGRS name, or from the finest of its sensors.
 
     Args:
-        settings: Sensors. The finest band of some acquisitions of each is looked at, and most of them must agree; the
-            finest of the sensors gives the grid, the first in the order of the settings where several are equal.
+        settings: Sensors. The finest band of some acquisitions of each is looked at, and the commonest grid is taken;
+            the finest of the sensors gives the tile's, the first in the order of the settings where several are equal.
+            Products that are not cut to tiles have a say only where there are no others.
         tile: Name of the tile.
         source: `mgrs` or `header`.
         days: First and last day whose acquisitions are used.
+        resolution: Pixel size in metres, with `mgrs`.
 
     Raises:
         InputError: No acquisition of the tile can be read.
 
     """
     if source == "mgrs":
-        return mgrs_grid(tile)
-    grids, faults = [], []
-    for name, sensor in settings.items():
-        grid, wrong = _sensor_grid(name, sensor, tile, days)
-        grids += [grid] if grid else []
+        return mgrs_grid(tile, resolution)
+    # Products that are cut to tiles first: theirs is the tile's, if there are any.
+    tiled = {name: s for name, s in settings.items() if _tiled(s)}
+    grids, faults = _sensor_grids(tiled, tile, days)
+    if not grids:
+        grids, wrong = _sensor_grids({name: s for name, s in settings.items() if name not in tiled}, tile, days)
         faults += wrong
     if not grids:
         where = _where(settings, tile)
@@ -129,12 +144,26 @@ def tile_grid(
     return min(grids, key=lambda g: g.resolution)
 
 
+def _tiled(sensor: Sensor) -> bool:
+    """Whether products are cut to tiles, so that all of a tile have one grid."""
+    return getattr(sensors.of(sensor), "tiled", True)
+
+
+def _sensor_grids(
+    settings: Mapping[str, Sensor], tile: str, days: tuple[datetime.date, datetime.date] | None
+) -> tuple[list[Grid], list[Problem]]:
+    """Grids of several sensors; and what is wrong with their products."""
+    found = [_sensor_grid(name, sensor, tile, days) for name, sensor in settings.items()]
+    return [grid for grid, _ in found if grid], [problem for _, wrong in found for problem in wrong]
+
+
 def _sensor_grid(
     name: str, sensor: Sensor, tile: str, days: tuple[datetime.date, datetime.date] | None
 ) -> tuple[Grid | None, list[Problem]]:
     """Commonest grid of the finest band of five acquisitions over the period, or of more while none can be read."""
     format = sensors.of(sensor)
     found, faults = format.find(sensor.path, tile, name)
+    days = None if getattr(format, "static", False) else days
     faults = [p for p in faults if _within(p.date, days)]
     paths = [a.assets[_finest(format)].path for a in ordered(found) if _within(a.date, days)]
     spread = paths[:: max(len(paths) // LOOKED_AT, 1)]
@@ -188,12 +217,14 @@ def take(
     found: list[Acquisition] = []
     problems: list[Problem] = []
     for name, sensor in settings.items():
-        acquisitions, wrong = sensors.of(sensor).find(sensor.path, tile, name)
-        inside = [_with(a, bands[name]) for a in acquisitions if first <= a.date <= last]
+        format = sensors.of(sensor)
+        acquisitions, wrong = format.find(sensor.path, tile, name)
+        days = None if getattr(format, "static", False) else (first, last)
+        inside = [_with(a, bands[name]) for a in acquisitions if _within(a.date, days)]
         wrong = [p for p in wrong if _within(p.date, (first, last))]
         there = len(acquisitions) + len(wrong)
         log.info("%s: %d products, %d from %s to %s", name, there, len(inside), first, last)
-        good, bad = _checked(_without_twins(inside, wrong), grid)
+        good, bad = _checked(_without_twins(inside, wrong), grid, _tiled(sensor))
         found += good
         problems += wrong + bad
         if not good and not (problems and on_bad == "fail"):
@@ -239,19 +270,54 @@ def _without_twins(acquisitions: list[Acquisition], problems: list[Problem]) -> 
     return [a for a in acquisitions if count[a.id] == 1]
 
 
-def _checked(acquisitions: list[Acquisition], grid: Grid) -> tuple[list[Acquisition], list[Problem]]:
-    good, bad = [], []
+def _checked(acquisitions: list[Acquisition], grid: Grid, tiled: bool) -> tuple[list[Acquisition], list[Problem]]:
+    """Open every file once; say which acquisitions are good, and what is wrong with the others."""
+    faults: dict[str, str] = {}
+    grids: dict[str, dict[str, Grid]] = {}
     with rasterio.Env(**GDAL):
         for acquisition in ordered(acquisitions):
-            if why := _fault(acquisition, grid):
-                bad.append(Problem(acquisition.id, why))
-            else:
-                good.append(acquisition)
-    return good, bad
+            of_file = grids[acquisition.id] = {}
+            if why := _fault(acquisition, of_file):
+                faults[acquisition.id] = why
+    readable = [a for a in acquisitions if a.id not in faults]
+    if tiled:
+        faults |= _strangers(readable, grids)
+    for acquisition in readable:
+        if why := _beside(grids[acquisition.id], grid):
+            faults.setdefault(acquisition.id, why)
+    good = [a for a in ordered(acquisitions) if a.id not in faults]
+    return good, [Problem(a.id, faults[a.id]) for a in ordered(acquisitions) if a.id in faults]
 
 
-def _fault(acquisition: Acquisition, grid: Grid) -> str | None:
-    """Say what is wrong with the files of an acquisition, if anything."""
+def _beside(grids: Mapping[str, Grid], tile: Grid) -> str | None:
+    """Name a file that has no ground in common with the tile."""
+    for path, grid in grids.items():
+        if not grid.touches(tile):
+            return f"{path} does not touch the tile: it covers {grid}, the tile is {tile}"
+    return None
+
+
+def _strangers(acquisitions: list[Acquisition], grids: dict[str, dict[str, Grid]]) -> dict[str, str]:
+    """Acquisitions with a file on another grid than the same file of most others."""
+    faults: dict[str, str] = {}
+    places: dict[str, list[tuple[str, str]]] = {}
+    for acquisition in ordered(acquisitions):
+        parts = {name: asset.path for name, asset in acquisition.assets.items()}
+        parts |= {f"mask {i}": mask.path for i, mask in enumerate(acquisition.masks)}
+        for name, path in parts.items():
+            places.setdefault(name, []).append((acquisition.id, path))
+    for of_part in places.values():
+        count = Counter(grids[name][path] for name, path in of_part)
+        (usual, number), total = count.most_common(1)[0], len(of_part)
+        for name, path in of_part:
+            if grids[name][path] != usual:
+                where = f"where {number} of {total} acquisitions have {usual}"
+                faults.setdefault(name, f"{path} is on another grid: {grids[name][path]}, {where}")
+    return faults
+
+
+def _fault(acquisition: Acquisition, found: dict[str, Grid]) -> str | None:
+    """Say what is wrong with the files of an acquisition, if anything; note their grids."""
     every: tuple[Asset | Mask, ...] = (*acquisition.assets.values(), *acquisition.masks)
     parts: dict[str, list[Asset | Mask]] = {}
     for part in every:
@@ -259,7 +325,8 @@ def _fault(acquisition: Acquisition, grid: Grid) -> str | None:
     for path, of_file in parts.items():
         try:
             with rasterio.open(path) as image:
-                if why := _image_fault(image, of_file, grid):
+                found[path] = Grid.of(image)
+                if why := _image_fault(image, of_file):
                     return f"{path} {why}"
         except rasterio.errors.RasterioIOError as error:
             return f"{path} cannot be opened ({error})"
@@ -268,10 +335,7 @@ def _fault(acquisition: Acquisition, grid: Grid) -> str | None:
     return None
 
 
-def _image_fault(image: rasterio.DatasetReader, parts: Sequence[Asset | Mask], grid: Grid) -> str | None:
-    own = Grid.of(image)
-    if own.nest(grid) is None:
-        return f"is on another grid: {own}, where the tile has {grid}"
+def _image_fault(image: rasterio.DatasetReader, parts: Sequence[Asset | Mask]) -> str | None:
     if missing := [p.band for p in parts if p.band > image.count]:
         return f"has {image.count} bands, but band {missing[0]} is asked for"
     if any(isinstance(p, Mask) and np.dtype(image.dtypes[p.band - 1]).kind not in "iu" for p in parts):
@@ -306,7 +370,9 @@ def write_size(inventory: Inventory, bands: Mapping[str, Sequence[str]], path: s
 def _size(acquisitions: Sequence[Acquisition], bands: Sequence[str], grid: Grid) -> dict[str, float]:
     """Numbers of dates, acquisitions, bands and files; `density`: values of all bands per pixel of the tile."""
     paths = {a.assets[b].path for a in acquisitions for b in bands} | {m.path for a in acquisitions for m in a.masks}
-    factors = (Grid.of_file(acquisitions[0].assets[b].path).nest(grid) for b in bands) if acquisitions else ()
+    first = acquisitions[0] if acquisitions else None
+    # What is on another grid is brought to the tile's when it is read.
+    factors = (Grid.of_file(first.assets[b].path).nest(grid) for b in bands) if first else ()
     return {
         "dates": len(dates_of(acquisitions)),
         "acquisitions": len(acquisitions),

@@ -20,7 +20,13 @@ COMMAND = "make generate"
 
 Node = dict[str, Any]
 
-_WORDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true` or `false`"}
+_WORDS = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "`true` or `false`",
+    "object": "a group",
+}
 _BOUNDS = {
     "minLength": "not empty",
     "minimum": "at least {}",

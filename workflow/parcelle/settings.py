@@ -115,14 +115,40 @@ class Sensor(Group):
     collection: str | None = Field(
         None, description="For `stac`, which needs it: the collection to take from the items."
     )
+    reflectance: Literal["FRE", "SRE"] | None = Field(
+        None, description="For formats of Theia: flat (FRE, the default) or surface reflectance (SRE)."
+    )
+    invalid: list[int] | None = Field(
+        None,
+        description="For formats with a classification as mask: its values that are not valid, instead of the "
+        "format's own.",
+    )
+    orbit: Literal["ascending", "descending"] | None = Field(
+        None, description="For Sentinel-1: the direction of flight. Each is a sensor of its own."
+    )
+    kind: Literal["continuous", "categorical"] | None = Field(
+        None, description="For `rasters`: numbers (the default), or codes, which are never interpolated."
+    )
+    names: list[str] | None = Field(None, min_length=1, description="For `rasters`: names of the bands of the files.")
+    assets: dict[str, Any] | None = Field(
+        None, description="For `stac`: what the bands and masks of a collection are, where Parcelle does not know it."
+    )
     bands: list[str] | None = Field(
         None,
         min_length=1,
         description="Bands to use, by the sensor's names; all of its spectral bands by default.",
     )
     resampling: Literal["bilinear", "cubic", "nearest"] = Field(
-        "bilinear", description="How coarser bands are brought to the tile's grid."
+        "bilinear", description="How coarser bands, and images on other grids, are brought to the tile's grid."
     )
+    mask_buffer: int = Field(
+        0,
+        ge=0,
+        le=500,
+        description="Pixels of the tile around what masks call invalid, along rows and columns, that are not valid "
+        "either.",
+    )
+    step: int | None = Field(None, ge=1, le=366, description="Days between regular dates; those of `period` if empty.")
     indices: list[Literal["ndvi", "ndwi", "brightness"]] | None = Field(
         None,
         description="Indices to add to the bands; by default all three for an optical sensor that has their bands.",
@@ -288,8 +314,9 @@ class Settings(Group):
     grid: Literal["header", "mgrs"] = Field(
         "header",
         description="Where a tile's grid comes from: the finest band of its sensors, or its MGRS name "
-        "(Sentinel-2 tiles, 10 m).",
+        "(Sentinel-2 tiles).",
     )
+    resolution: Literal[10, 20, 30, 60] = Field(10, description="With `grid: mgrs`: pixel size in metres.")
     sensors: dict[Name, Sensor] = Field(
         min_length=1, description="Sensors by a short name, which starts the features' names."
     )
@@ -322,6 +349,8 @@ class Settings(Group):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.resolution != 10 and self.grid != "mgrs":
+            raise ValueError(f"resolution: found {self.resolution}; it goes with `grid: mgrs`")
         if self.cache == "scratch" and self.scratch is None:
             raise ValueError("scratch: this setting is required by `cache: scratch`; name a folder")
         if len(set(self.tiles)) < len(self.tiles):

@@ -65,13 +65,14 @@ class Walk:
 
     def __init__(self, sensor: Sensor, shape: tuple[int, int], every: Sequence[Step], back: int):
         """Walk a grid of `shape` by steps; `back` as in `steps`."""
-        self._sensor, self._back = sensor, back
-        self._most = _most(sensor, every)
-        self._groups = [*sensor.groups, Group((), 1, shape, "nearest")]
+        self._sensor, self._shape, self._back = sensor, shape, back
+        self._most = _most(sensor, every, shape)
+        self._groups = [*sensor.groups, _masks(sensor, shape)]
         # Memory for the last rows of windows, in full width.
         count, dtype = len(sensor.acquisitions), sensor.recipe.dtype
         shapes = [(count, len(g.bands), self._lines(g), g.size[1]) for g in sensor.groups]
-        self._below = [*(np.zeros(s, dtype) for s in shapes), np.zeros((count, back, shape[1]), bool)]
+        lines = self._lines(self._groups[-1])
+        self._below = [*(np.zeros(s, dtype) for s in shapes), np.zeros((count, lines, shape[1]), bool)]
         self._flags: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self._now: tuple[Step, Series] | None = None
 
@@ -79,7 +80,7 @@ class Walk:
         self, step: Step, memory: Memory, wanted: Scattered | None = None
     ) -> tuple[Series, list[Callable[[], None]]]:
         """Make room for a window, once the one before is read; give its series, and the jobs that read it."""
-        before, series = self._now, empty(self._sensor, step, memory, self._most, wanted)
+        before, series = self._now, empty(self._sensor, step, self._shape, memory, self._most, wanted)
         self._flags[step.row, step.column] = series.read, series.flawed
         self._now = step, series
         return series, [functools.partial(self._read, i, step, series, before) for i in range(len(series.clear))]
@@ -92,7 +93,7 @@ class Walk:
         """Read one acquisition, after taking what is known of it; each has memory of its own."""
         if before:
             self._keep(place, *before)
-            self._take(place, step, series, before[1])
+            self._take(place, step, series, before[1] if _beside(before[0], step) else None)
         above, left, corner = (self._flags.get((step.row - r, step.column - c)) for r, c in ((1, 0), (0, 1), (1, 1)))
         series.known[place] = [flags is None or flags[0][place] for flags in (above, left)]
         series.suspect[place] = any(flags is not None and flags[1][place] for flags in (above, left, corner))
@@ -107,13 +108,13 @@ class Walk:
                 left = fresh.col_off - box.col_off
                 below[place][..., fresh.col_off : fresh.col_off + fresh.width] = array[place][..., -rows:, left:]
 
-    def _take(self, place: int, step: Step, series: Series, before: Series) -> None:
-        """Fill the rows above what is read, and the columns to the left of it."""
-        held = zip(self._groups, self._below, _arrays(series), _arrays(before), strict=True)
-        for group, below, (box, array), (_, old) in held:
+    def _take(self, place: int, step: Step, series: Series, before: Series | None) -> None:
+        """Fill the rows above what is read, and the columns to the left of it; nobody asks for what is not there."""
+        old_arrays = [array for _, array in _arrays(before)] if before else [None] * len(self._groups)
+        for group, below, (box, array), old in zip(self._groups, self._below, _arrays(series), old_arrays, strict=True):
             fresh = group.under(step.fresh)
             rows, columns = fresh.row_off - box.row_off, fresh.col_off - box.col_off
-            if columns:
+            if columns and old is not None:
                 array[place][..., :columns] = old[place][..., -columns:]
             if rows:
                 last = fresh.col_off + fresh.width
@@ -122,33 +123,58 @@ class Walk:
 
 def _arrays(series: Series) -> list[tuple[Window, np.ndarray]]:
     """All that is held of a window ``(acquisition, …, row, column)``: values by group, and what the masks say."""
-    return [*zip(series.boxes, series.values, strict=True), (_joined(series.window, series.fresh), series.clear)]
+    return [*zip(series.boxes, series.values, strict=True), (series.held, series.clear)]
 
 
-def _boxes(sensor: Sensor, step: Step) -> list[Window]:
+def _beside(left: Step, right: Step) -> bool:
+    """Whether a window is the next one of its row."""
+    return left.row == right.row and left.column + 1 == right.column
+
+
+def _masks(sensor: Sensor, shape: tuple[int, int]) -> Group:
+    """What is known of validity: pixels of the tile."""
+    return Group((), 1, shape, "nearest", sensor.recipe.reach)
+
+
+def _boxes(sensor: Sensor, step: Step, shape: tuple[int, int]) -> list[Window]:
     """Of each group, the coarse pixels that are held of a window; last, the pixels of the tile."""
-    groups = [_joined(g.under(step.window, g.margin), g.under(step.fresh)) for g in sensor.groups]
-    return [*groups, _joined(step.window, step.fresh)]
+    groups = (*sensor.groups, _masks(sensor, shape))
+    return [_joined(g.under(step.window, g.margin), g.under(step.fresh)) for g in groups]
 
 
-def _most(sensor: Sensor, every: Sequence[Step]) -> list[int]:
+def _most(sensor: Sensor, every: Sequence[Step], shape: tuple[int, int]) -> list[int]:
     """Of each box, the most pixels in any of the windows."""
-    sizes = [[box.height * box.width for box in _boxes(sensor, step)] for step in every]
+    sizes = [[box.height * box.width for box in _boxes(sensor, step, shape)] for step in every]
     return [max(of_box) for of_box in zip(*sizes, strict=True)]
 
 
-def alone(sensor: Sensor, window: Window, largest: tuple[int, int], memory: Memory, wanted: Scattered | None) -> Series:
+def alone(
+    sensor: Sensor,
+    window: Window,
+    largest: tuple[int, int],
+    shape: tuple[int, int],
+    memory: Memory,
+    wanted: Scattered | None,
+) -> Series:
     """Make room for a window that is read by itself, with its margin; none has more rows and columns than `largest`."""
-    step = Step(window, window, 0, 0)
-    sides = [[-(-side // g.factor) + 2 * g.margin + 1 for side in largest] for g in sensor.groups]
-    most = [rows * columns for rows, columns in (*sides, largest)]
-    return empty(sensor, step, memory, most, wanted)
+    masks = _masks(sensor, shape)
+    step = Step(window, masks.under(window, masks.margin), 0, 0)
+    reach = 2 * masks.margin
+    sides = [[-(-(side + reach) // g.factor) + 2 * g.margin + 1 for side in largest] for g in (*sensor.groups, masks)]
+    return empty(sensor, step, shape, memory, [rows * columns for rows, columns in sides], wanted)
 
 
-def empty(sensor: Sensor, step: Step, memory: Memory, most: list[int], wanted: Scattered | None = None) -> Series:
+def empty(
+    sensor: Sensor,
+    step: Step,
+    shape: tuple[int, int],
+    memory: Memory,
+    most: list[int],
+    wanted: Scattered | None = None,
+) -> Series:
     """Make room for the series of a window; nothing around it is known."""
     count, name = len(sensor.acquisitions), sensor.recipe.sensor
-    *boxes, held = _boxes(sensor, step)
+    *boxes, held = _boxes(sensor, step, shape)
     values = [
         memory.take(
             f"{name}/{i}",
@@ -160,8 +186,9 @@ def empty(sensor: Sensor, step: Step, memory: Memory, most: list[int], wanted: S
     ]
     clear = memory.take(name, (count, held.height, held.width), bool, count * most[-1])
     read, flawed, suspect = (np.zeros(count, bool) for _ in range(3))
+    around = _masks(sensor, shape).under(step.window, sensor.recipe.reach)
     known = np.zeros((count, 2), bool)
-    return Series(step.window, step.fresh, boxes, values, clear, known, read, flawed, suspect, wanted)
+    return Series(step.window, step.fresh, around, held, boxes, values, clear, known, read, flawed, suspect, wanted)
 
 
 def _joined(first: Window, second: Window) -> Window:

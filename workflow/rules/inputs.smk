@@ -18,6 +18,7 @@ checkpoint plan:
     params:
         tiles=TILES,
         grid=config["grid"],
+        resolution=config["resolution"],
         field=config["reference"]["field"],
         layer=config["reference"]["layer"],
         region=(config["regions"] or {"field": None})["field"],

@@ -18,6 +18,9 @@ FORMATS = {
 }
 CONTRACT = ("bands", "optical", "products", "find")
 
+# Settings of a sensor that go to its format, where that takes them.
+OPTIONS = ("collection", "reflectance", "invalid", "orbit", "kind", "names", "assets")
+
 
 def find(name: str) -> type[Format]:
     """Find the class behind the name of a format; its module is imported only now.
@@ -44,10 +47,11 @@ def find(name: str) -> type[Format]:
 def of(settings: "Sensor") -> Format:
     """Sensor that a section of the settings describes."""
     kind = find(settings.format)
-    takes_collection = "collection" in inspect.signature(kind).parameters
-    if settings.collection is not None and not takes_collection:
-        raise SettingsError(f"format {settings.format!r} has no collections: remove `collection`")
-    format = kind(settings.collection) if takes_collection else kind()  # type: ignore[call-arg]
+    taken = inspect.signature(kind).parameters
+    given = {name: value for name in OPTIONS if (value := getattr(settings, name)) is not None}
+    if refused := [name for name in given if name not in taken]:
+        raise SettingsError(f"format {settings.format!r} takes no `{refused[0]}`: remove it")
+    format = kind(**given)
     if missing := [name for name in CONTRACT if not hasattr(format, name)]:
         raise SettingsError(f"format {settings.format!r} is not a sensor: it has no {', '.join(missing)}")
     return format

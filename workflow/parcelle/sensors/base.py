@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-Unit = Literal["reflectance", "dB", "K"]
+Unit = Literal["reflectance", "dB", "K", "other"]
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,17 @@ class Band:
 
 @dataclass(frozen=True)
 class Asset:
-    """Where the values of a band are: physical value = raw × `scale` + `offset`; `nodata` is a raw value."""
+    """Where the values of a band are: physical value = raw × `scale` + `offset`; `nodata` is a raw value.
+
+    With `power`, that is linear power, which is brought to dB: 10 log₁₀; where it is not above 0, it is no data.
+    """
 
     path: str
     band: int = 1
     scale: float = 1.0
     offset: float = 0.0
     nodata: float | None = None
+    power: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,9 @@ class Format(Protocol):
     Attributes:
         bands: All bands of the product, in their natural order; their names are what settings may ask for.
         optical: Whether its dates count in the `validity` product.
+        tiled: Whether products are cut to tiles, so that all of a tile have one grid; True where it is not said. An
+            image on another grid is a fault then; of formats that are not tiled, images are warped.
+        static: Whether there is one image of a tile, of no date; False where it is not said.
         date_of: If there is one: the day of one of `products`, or None. Without it, products of other years in one
             folder are inputs of every run.
 

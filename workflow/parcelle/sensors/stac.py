@@ -73,6 +73,8 @@ class Stac:
     `bands`); what they mean is the table `COLLECTIONS`.
     """
 
+    tiled = False
+
     def __init__(self, collection: str | None = None):
         if collection is None:
             raise SettingsError(f"`stac` needs `collection`: one of {', '.join(COLLECTIONS)}")
