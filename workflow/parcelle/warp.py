@@ -121,60 +121,97 @@ def _transformer(source: str, target: str) -> pyproj.Transformer:
 @kernel
 def _warp(raw, top, left, height, width, rows, columns, row, column, parts, method, out):  # type: ignore[no-untyped-def]
     """Interpolate all pixels of a window, which starts `row` rows and `column` columns behind the first node."""
+    p, q, total = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty(out.shape[1])
     for r in range(out.shape[0]):
+        total[:] = 0.0
+        for i in range(parts):
+            for j in range(parts):
+                y, x = (i + 0.5) / parts, (j + 0.5) / parts
+                _places(rows, row + r, y, column, x, p)
+                _places(columns, row + r, y, column, x, q)
+                if method == 0:
+                    _add_nearest(raw, top, left, height, width, p, q, total)
+                elif method == 1:
+                    _add_bilinear(raw, top, left, height, width, p, q, total)
+                else:
+                    _add_cubic(raw, top, left, height, width, p, q, total)
         for c in range(out.shape[1]):
-            total = 0.0
-            for i in range(parts):
-                for j in range(parts):
-                    y, x = (i + 0.5) / parts, (j + 0.5) / parts
-                    p, q = _between(rows, row + r, y, column + c, x), _between(columns, row + r, y, column + c, x)
-                    inside = (p >= 0) & (p <= height) & (q >= 0) & (q <= width)
-                    total += _at(raw, top, left, height, width, p, q, method) if inside else np.nan
-            out[r, c] = np.float32(total / (parts * parts))
+            out[r, c] = np.float32(total[c] / (parts * parts))
 
 
 @kernel
-def _between(nodes, row, y, column, x):  # type: ignore[no-untyped-def]
-    """Linear between four nodes, at the place (y, x) in a pixel, to a millionth of a pixel."""
-    i, j = row // STEP, column // STEP
+def _places(nodes, row, y, column, x, out):  # type: ignore[no-untyped-def]
+    """Where the places (y, x) in the pixels of a row lie, to a millionth of a pixel: linear between four nodes."""
+    i = row // STEP
     # Within the cell first: the sum of a row and a part of one would be rounded, window by window in another way.
-    v, u = (row - i * STEP + y) / STEP, (column - j * STEP + x) / STEP
-    above = nodes[i, j] * (1 - u) + nodes[i, j + 1] * u
-    below = nodes[i + 1, j] * (1 - u) + nodes[i + 1, j + 1] * u
-    return np.rint((above * (1 - v) + below * v) * PARTS) / PARTS
+    v = (row - i * STEP + y) / STEP
+    c = 0
+    while c < len(out):
+        j = (column + c) // STEP
+        start = column + c - j * STEP
+        count = min(STEP - start, len(out) - c)
+        first = nodes[i, j] * (1 - v) + nodes[i + 1, j] * v
+        second = nodes[i, j + 1] * (1 - v) + nodes[i + 1, j + 1] * v
+        for k in range(count):
+            u = (start + k + x) / STEP
+            out[c + k] = np.rint((first * (1 - u) + second * u) * PARTS) / PARTS
+        c += count
 
 
 @kernel
-def _at(raw, top, left, height, width, p, q, method):  # type: ignore[no-untyped-def]
-    """Value at a place of the image; NaN if a pixel with a weight is."""
-    if method == 0:
-        return raw[min(int(p), height - 1) - top, min(int(q), width - 1) - left]
-    r, c = int(np.floor(p - 0.5)), int(np.floor(q - 0.5))
-    dr, dc = p - 0.5 - r, q - 0.5 - c
-    first, last = (0, 2) if method == 1 else (-1, 3)
-    total = 0.0
-    for i in range(first, last):
-        down = _weight(abs(dr - i), method)
-        if down == 0.0:
-            continue
-        line = min(max(r + i, 0), height - 1) - top
-        for j in range(first, last):
-            across = _weight(abs(dc - j), method)
-            if across != 0.0:
-                total += down * across * raw[line, min(max(c + j, 0), width - 1) - left]
-    return total
+def _add_nearest(raw, top, left, height, width, p, q, total):  # type: ignore[no-untyped-def]
+    for c in range(len(total)):
+        if p[c] >= 0 and p[c] <= height and q[c] >= 0 and q[c] <= width:
+            total[c] += raw[min(int(p[c]), height - 1) - top, min(int(q[c]), width - 1) - left]
+        else:
+            total[c] = np.nan
 
 
 @kernel
-def _weight(distance, method):  # type: ignore[no-untyped-def]
-    """Weight of a pixel at some distance: linear, or cubic convolution (Keys 1981, eq. 15, a = −0.5)."""
-    if method == 1:
-        return max(1.0 - distance, 0.0)
-    if distance <= 1.0:
-        return (1.5 * distance - 2.5) * distance * distance + 1.0
-    if distance < 2.0:
-        return ((-0.5 * distance + 2.5) * distance - 4.0) * distance + 2.0
-    return 0.0
+def _add_bilinear(raw, top, left, height, width, p, q, total):  # type: ignore[no-untyped-def]
+    for c in range(len(total)):
+        if p[c] >= 0 and p[c] <= height and q[c] >= 0 and q[c] <= width:
+            # At the border the outermost pixels are repeated; a pixel of weight 0 is not looked at.
+            a, b = min(max(p[c] - 0.5, 0.0), height - 1.0), min(max(q[c] - 0.5, 0.0), width - 1.0)
+            i, j = int(a), int(b)
+            v, u = a - i, b - j
+            below, right = (i + 1 if v > 0 else i) - top, (j + 1 if u > 0 else j) - left
+            first = raw[i - top, j - left] * (1 - u) + raw[i - top, right] * u
+            second = raw[below, j - left] * (1 - u) + raw[below, right] * u
+            total[c] += first * (1 - v) + second * v
+        else:
+            total[c] = np.nan
+
+
+@kernel
+def _add_cubic(raw, top, left, height, width, p, q, total):  # type: ignore[no-untyped-def]
+    down, across = np.empty(4), np.empty(4)
+    for c in range(len(total)):
+        if p[c] >= 0 and p[c] <= height and q[c] >= 0 and q[c] <= width:
+            r, k = int(np.floor(p[c] - 0.5)), int(np.floor(q[c] - 0.5))
+            _keys(p[c] - 0.5 - r, down)
+            _keys(q[c] - 0.5 - k, across)
+            for i in range(4):
+                # A pixel of weight 0 is not looked at.
+                if down[i] != 0.0:
+                    line = raw[min(max(r + i - 1, 0), height - 1) - top]
+                    part = 0.0
+                    for j in range(4):
+                        if across[j] != 0.0:
+                            part += across[j] * line[min(max(k + j - 1, 0), width - 1) - left]
+                    total[c] += down[i] * part
+        else:
+            total[c] = np.nan
+
+
+@kernel
+def _keys(t, weights):  # type: ignore[no-untyped-def]
+    """Weights of four pixels, `t` behind the second one, in cubic convolution (Keys 1981, eq. 15, a = −0.5)."""
+    r = 1.0 - t
+    weights[0] = ((-0.5 * t + 1.0) * t - 0.5) * t
+    weights[1] = (1.5 * t - 2.5) * t * t + 1.0
+    weights[2] = (1.5 * r - 2.5) * r * r + 1.0
+    weights[3] = ((-0.5 * r + 1.0) * r - 0.5) * r
 
 
 @compiled_once
