@@ -192,3 +192,14 @@ def test_the_state_of_files_follows_sizes_times_and_presence(tmp_path):
     b.symlink_to("nowhere")
     assert files.state([b, a, a]) == states[0]
     assert len(set(states)) == 3
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_of_a_file_in_an_archive_the_archive_counts(tmp_path, kind):
+    archive = tmp_path / f"a.{kind}"
+    archive.write_bytes(b"one")
+    path = f"/vsi{kind}/{archive}/folder/b.tif"
+    before = files.state([path])
+    assert before == files.state([path]) != files.state([f"/vsi{kind}/{tmp_path}/missing.{kind}/b.tif"])
+    archive.write_bytes(b"other")
+    assert files.state([path]) != before

@@ -10,6 +10,9 @@ from typing import Any
 
 from parcelle.errors import StaleError
 
+# How paths begin by which GDAL reads files in archives.
+ARCHIVES = ("/vsizip/", "/vsitar/")
+
 
 def checksum(path: str | Path) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
@@ -25,17 +28,25 @@ def beside(path: str | Path) -> Path:
 def state(paths: Iterable[str | Path]) -> str:
     """Digest of the names, sizes and times of files: another one means that some file was replaced.
 
-    A file that is missing, or a link to nothing, counts as such.
+    A file that is missing, or a link to nothing, counts as such; of one in an archive, the archive counts.
     """
     digest = hashlib.sha256()
     for path in sorted(set(map(str, paths))):
         try:
-            status = Path(path).stat()
+            status = _on_disk(path).stat()
         except OSError:
             digest.update(f"{path}\0missing\n".encode())
         else:
             digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _on_disk(path: str) -> Path:
+    """The file that holds what GDAL reads by a path: of ``/vsizip/a.zip/b.tif``, the archive."""
+    archive = next((path.removeprefix(prefix) for prefix in ARCHIVES if path.startswith(prefix)), None)
+    if archive is None:
+        return Path(path)
+    return next((p for p in Path(archive).parents if p.is_file()), Path(archive))
 
 
 @contextlib.contextmanager
