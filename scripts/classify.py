@@ -2,7 +2,6 @@
 
 from parcelle import acquisitions, features, mapping, planning, provenance, scratch, training
 from parcelle.areas import Areas
-from parcelle.features import Recipe
 from parcelle.log import logged
 
 
@@ -13,7 +12,7 @@ def classify(
     models: str,
     outputs: dict[str, str],
     *,
-    recipes: list[dict],
+    sources: list[dict],
     seeds: list,
     options: mapping.Options,
     window: int,
@@ -24,7 +23,7 @@ def classify(
     """Write the products, the pixels of each class and the clear share of each date; `models` is the folder of all."""
     found, zones = acquisitions.read(inventory), Areas.read(areas)
     planning.check_grid(plan, found.tile, found.grid)
-    made = [Recipe.from_dict(r) for r in recipes]
+    made = features.from_dicts(sources)
     names = features.names(made)
     of_region = {
         region: [training.load(f"{models}/{region}/{seed}/model.json", names) for seed in seeds]
@@ -35,7 +34,7 @@ def classify(
         images, zones, of_region, made, outputs, options, window=window, threads=threads, tags=tags
     )
     mapping.write_counts(counts, found.grid.pixel_area, outputs["counts"])
-    mapping.write_clear(found, clear, outputs["clear_shares"])
+    mapping.write_clear(found, clear, counts, outputs["clear_shares"])
     scratch.forget(found, cache)
 
 
@@ -47,7 +46,7 @@ if __name__ == "__main__":
             f"{snakemake.config['results']}/plan.json",
             f"{snakemake.config['results']}/model",
             dict(snakemake.output.items()),
-            recipes=snakemake.params.recipes,
+            sources=snakemake.params.sources,
             seeds=snakemake.params.seeds,
             options=mapping.Options(
                 tuple(snakemake.params.codes), tuple(snakemake.params.products), snakemake.params.min_valid

@@ -7,12 +7,18 @@ from parcelle import settings
 from parcelle.log import logged
 
 
-def inventory(tile: str, output: str, size: str, *, asked: dict, checked: settings.Settings) -> None:
-    """Write the acquisitions of a tile, checked, and what the memory of its jobs depends on."""
+def inventory(
+    tile: str, output: str, table: str, size: str, *, asked: dict, checked: settings.Settings, threads: int
+) -> None:
+    """Write the acquisitions of a tile, checked, as STAC and as a table, and what the memory of its jobs depends on."""
     first, last = (datetime.date.fromisoformat(asked[name]) for name in ("first", "last"))
     grid = stock.tile_grid(checked.sensors, tile, asked["grid"], (first, last), asked["resolution"])
-    found = stock.take(checked.sensors, tile, grid, first, last, checked.on_bad_acquisition, asked["bands"])
+    found = stock.take(
+        checked.sensors, tile, grid, first, last, checked.on_bad_acquisition, asked["bands"],
+        full=asked["check"] == "full", threads=threads,
+    )  # fmt: skip
     found.write(output)
+    stock.write_table(found, table)
     stock.write_size(found, asked["bands"], size)
 
 
@@ -21,7 +27,9 @@ if __name__ == "__main__":
         inventory(
             snakemake.wildcards.tile,
             snakemake.output.acquisitions,
+            snakemake.output.table,
             snakemake.output.tile_size,
             asked=snakemake.params.asked,
             checked=settings.read(snakemake.config),
+            threads=snakemake.threads,
         )

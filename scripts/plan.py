@@ -1,5 +1,7 @@
 """Plan a run: the grids of its tiles, their regions, and the reference cut by both."""
 
+from typing import Any
+
 from parcelle import inventory, planning, reference, settings
 from parcelle.errors import InputError
 from parcelle.log import logged
@@ -10,6 +12,7 @@ from parcelle.planning import Plan
 def plan(
     source: reference.Source,
     regions: tuple[str | None, str | None, str | None],
+    area: tuple[str, str | None] | None,
     output: str,
     references: list[str],
     areas: list[str],
@@ -25,10 +28,15 @@ def plan(
     planning.check_crs(grids, checked.mosaic.crs)
     polygons = reference.read(source, Nomenclature(tuple(LandClass(code, name, "#000000") for code, name in classes)))
     every, own = planning.read_regions(*regions), planning.own_areas(grids)
-    of_tile = {tile: planning.regions_in(every, g, whole=regions[0] is None) for tile, g in grids.items()}
+    parts: dict[str, Any] = dict.fromkeys(tiles)
+    if area:
+        parts = planning.parts_of(*area, grids, polygons)
+        own = {tile: planning.common(own[tile], part) for tile, part in parts.items()}
+    of_tile = {tile: planning.regions_in(every, g, regions[0] is None, parts[tile]) for tile, g in grids.items()}
     if outside := [tile for tile, found in of_tile.items() if found.empty]:
+        of_what = f"{regions[0]} within the area {area[0]}" if area else regions[0]
         raise InputError(
-            f"tile {outside[0]} lies outside all regions of {regions[0]}: remove it from `tiles`, or draw a region."
+            f"tile {outside[0]} lies outside all regions of {of_what}: remove it from `tiles`, or draw a region."
         )
     if regions[0]:
         for tile, found in of_tile.items():
@@ -56,6 +64,7 @@ if __name__ == "__main__":
                 snakemake.params.group,
             ),
             (snakemake.input.get("regions") or None, snakemake.params.region, snakemake.params.region_layer),
+            (snakemake.input.area, snakemake.params.area_layer) if snakemake.input.get("area") else None,
             snakemake.output.plan,
             snakemake.output.reference,
             snakemake.output.areas,

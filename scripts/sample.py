@@ -2,8 +2,7 @@
 
 import geopandas as gpd
 
-from parcelle import acquisitions, files, planning, samples, sampling, scratch
-from parcelle.features import Recipe
+from parcelle import acquisitions, features, files, planning, samples, sampling, scratch
 from parcelle.log import logged
 
 
@@ -13,7 +12,7 @@ def sample(
     plan: str,
     output: str,
     *,
-    recipes: list[dict],
+    sources: list[dict],
     options: sampling.Options,
     cache: str | None = None,
 ) -> None:
@@ -22,7 +21,7 @@ def sample(
     planning.check_grid(plan, found.tile, found.grid)
     pieces = gpd.read_parquet(files.verify(reference))
     found = scratch.decoded(found, cache, options.threads)
-    table = sampling.sample(found, pieces, [Recipe.from_dict(r) for r in recipes], options)
+    table = sampling.sample(found, pieces, features.from_dicts(sources), options)
     samples.write(table, output)
 
 
@@ -33,7 +32,7 @@ if __name__ == "__main__":
             snakemake.input.reference,
             f"{snakemake.config['results']}/plan.json",
             snakemake.output.samples,
-            recipes=snakemake.params.recipes,
+            sources=snakemake.params.sources,
             options=sampling.Options(
                 min_valid=snakemake.params.min_valid,
                 per_polygon_max=snakemake.params.per_polygon_max,

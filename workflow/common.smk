@@ -3,6 +3,7 @@
 import functools
 
 from parcelle import (
+    feature_map,
     features,
     files,
     inventory,
@@ -11,7 +12,7 @@ from parcelle import (
     settings,
     vectors,
 )
-from parcelle.errors import ParcelleError
+from parcelle.errors import ParcelleError, SettingsError
 from parcelle.nomenclature import Nomenclature
 from parcelle.planning import Plan
 from snakemake.exceptions import WorkflowError
@@ -40,7 +41,8 @@ def checked(content):
 
 SETTINGS = checked(config)
 CLASSES = told(Nomenclature.read)(SETTINGS.nomenclature)
-RECIPES = features.recipes(SETTINGS)
+SOURCES = told(features.sources)(SETTINGS)
+FEATURES = told(feature_map.chosen)(SOURCES, SETTINGS.map.features)
 
 config.clear()
 config.update(SETTINGS.model_dump(mode="json"))
@@ -121,10 +123,9 @@ def fingerprint_of(wildcards):
 
 @told
 def fingerprint_of_vectors(wildcards):
-    """Digest sizes and times of the reference and the regions: a shapefile is several files, of which one is input."""
-    paths = [SETTINGS.reference.path] + (
-        [SETTINGS.regions.path] if SETTINGS.regions else []
-    )
+    """Digest sizes and times of polygons: a shapefile is several files, of which one is input."""
+    given = (SETTINGS.reference, SETTINGS.regions, SETTINGS.area)
+    paths = [place.path for place in given if place]
     return files.state(part for path in paths for part in vectors.parts(path))
 
 
@@ -179,9 +180,17 @@ def classes_of(wildcards):
 
 
 @told
+def feature_maps(wildcards):
+    """List the features maps, which are made only where somebody asks for them."""
+    if not FEATURES:
+        raise SettingsError(feature_map.EMPTY)
+    return collect("<results>/features/{tile}.tif", tile=TILES)
+
+
+@told
 def sample_memory(wildcards, input, threads, attempt):
     """MiB of a `sample` job."""
-    return attempt * resources.sample_mb(input.tile_size, RECIPES, SETTINGS, threads)
+    return attempt * resources.sample_mb(input.tile_size, SOURCES, SETTINGS, threads)
 
 
 @told
@@ -200,7 +209,15 @@ def train_memory(wildcards, input, threads, attempt):
 def classify_memory(wildcards, input, threads, attempt):
     """MiB of a `classify` job."""
     return attempt * resources.classify_mb(
-        input.tile_size, RECIPES, SETTINGS, CLASSES.codes, threads
+        input.tile_size, SOURCES, SETTINGS, CLASSES.codes, threads
+    )
+
+
+@told
+def feature_map_memory(wildcards, input, threads, attempt):
+    """MiB of a `feature_map` job."""
+    return attempt * resources.feature_map_mb(
+        input.tile_size, SOURCES, FEATURES, SETTINGS, threads
     )
 
 

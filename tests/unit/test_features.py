@@ -27,7 +27,7 @@ def period(start, end, step=10):
 
 def recipe(name="s2", dates=("2018-03-10", "2018-03-20"), **settings):
     when = period(dates[0], dates[-1])
-    return features.recipes(SimpleNamespace(sensors={name: sensor(**settings)}, period=when))[0]
+    return features.recipes(SimpleNamespace(sensors={name: sensor(**settings)}, period=when, external={}))[0]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_what_the_sensor_gives_passes_the_check():
     [
         ({"bands": ["b4", "b9"]}, f"bands: no band 'b9'; {THEIA} has {', '.join(BANDS)}"),
         ({"bands": ["b4", "B4"]}, "bands: a band is listed twice"),
-        ({"bands": ["b2"], "indices": ["ndvi"]}, "indices: 'ndvi' cannot be made of the bands b2"),
+        ({"bands": ["b2"], "indices": ["ndvi"]}, "indices: 'ndvi' cannot be made of the bands b2: it needs nir, red"),
         ({"indices": ["ndvi", "ndvi"]}, "indices, additional: 'ndvi' would be a feature twice"),
         ({"additional": ["b4/b8", "B4 / b8"]}, "indices, additional: 'b4/b8' would be a feature twice"),
         ({"additional": ["b4"]}, "indices, additional: 'b4' would be a feature twice"),
@@ -216,7 +216,7 @@ def test_what_the_sensor_cannot_give_is_refused(settings, sentence):
 
 def test_radar_has_no_ndvi():
     wrong = refused(format="stac", collection="sentinel-1-grd", indices=["ndvi"])
-    assert wrong == "indices: 'ndvi' cannot be made of the bands vv, vh"
+    assert wrong == "indices: 'ndvi' cannot be made of the bands vv, vh: it needs nir, red"
 
 
 def test_bands_of_two_units_need_two_sensors():
@@ -226,7 +226,7 @@ def test_bands_of_two_units_need_two_sensors():
 
 def test_a_thermal_band_gives_no_brightness():
     wrong = refused(format="stac", collection="landsat-8-sr", bands=["b10"], indices=["brightness"])
-    assert wrong == "indices: 'brightness' cannot be made of the bands b10"
+    assert wrong == "indices: 'brightness' cannot be made of the bands b10: it needs reflectances"
 
 
 def test_a_sensor_of_ones_own_may_have_any_bands():

@@ -143,7 +143,8 @@ def test_skip_leaves_out_what_is_bad_and_says_so(tmp_path, products, caplog):
     assert problem.product == str(products[1])
     assert f"left out: {problem}" in caplog.messages
     assert "s2: 3 products, 2 from 2018-03-01 to 2018-03-31" in caplog.messages
-    assert found.to_dict()["parcelle:problems"] == [{"product": problem.product, "why": problem.why}]
+    told = {"product": problem.product, "why": problem.why, "sensor": "s2", "date": "2018-03-08"}
+    assert found.to_dict()["parcelle:problems"] == [told]
 
 
 def test_skip_does_not_go_on_with_nothing_and_says_why(tmp_path):
@@ -435,7 +436,19 @@ def asked(**changes):
     period = SimpleNamespace(**(dates | changes.pop("period", {})))
     sensors = {"s2": sensor("/data"), "s1": sensor("/s1", "stac", "sentinel-1-grd", bands=None)}
     return inventory.asked(
-        SimpleNamespace(**({"grid": "header", "resolution": 10, "period": period, "sensors": sensors} | changes))
+        SimpleNamespace(
+            **(
+                {
+                    "grid": "header",
+                    "resolution": 10,
+                    "check": "headers",
+                    "period": period,
+                    "sensors": sensors,
+                    "external": {},
+                }
+                | changes
+            )
+        )
     )
 
 
@@ -446,6 +459,7 @@ def test_what_an_inventory_depends_on_is_plain():
         "last": "2020-12-20",
         "bands": {"s2": ["b4", "b8", "b11"], "s1": ["vv", "vh"]},
         "resolution": 10,
+        "check": "headers",
         "formats": {
             "s2": {"format": "sentinel2-theia-l2a"},
             "s1": {"format": "stac", "collection": "sentinel-1-grd"},

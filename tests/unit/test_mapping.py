@@ -183,8 +183,9 @@ def test_counts_add_up(world, tmp_path):
     assert counts.total() == GRID.height * GRID.width
     assert sum(n for (_, _, mine), n in counts.items() if mine) == own.sum() == 50 * 55
     assert {c for region, c, _ in counts if region == ""} == {0}
+    inside = AREAS.region_of(GRID, GRID.whole) >= 0
     assert {name: c.tolist() for name, c in clear.items()} == {
-        name: valid.sum(axis=(1, 2)).tolist() for name, valid in world.scene.valid.items()
+        name: valid[:, inside].sum(axis=1).tolist() for name, valid in world.scene.valid.items()
     }
 
 
@@ -192,7 +193,7 @@ def written(world, folder, **options):
     """All bytes that follow from a tile, by file."""
     _, counts, clear = mapped(world, folder, (0, 1), **options)
     mapping.write_counts(counts, GRID.pixel_area, str(folder / "counts.csv"))
-    mapping.write_clear(world.scene.inventory, clear, folder / "clear.csv")
+    mapping.write_clear(world.scene.inventory, clear, counts, folder / "clear.csv")
     return {p.name: p.read_bytes() for p in folder.iterdir()}
 
 
@@ -426,16 +427,17 @@ def test_memory_grows_as_it_is_stated():
 
     # Values of 2 and 4 bytes and a flag. Products: 1 + 1, twice. All that of two windows.
     pixel = 2 * (40 * (2.25 * 2 + 1) + 20 * (4 + 1) + 2 * 2)
-    # All bands of all acquisitions at 10 m; 14 features, twice, as floats; probabilities of 3 classes, four times.
-    row = 1024 * (40 * 3 * 2 + 20 * 4 + 2 * 14 * 4 + 4 * 3 * 8)
+    # All bands of all acquisitions at 10 m, and of all dates of s2, of which some have several; 14 features, twice, as
+    # floats; probabilities of 3 classes, four times.
+    row = 1024 * ((40 + 35) * 3 * 2 + 20 * 4 + 2 * 14 * 4 + 4 * 3 * 8)
     assert need() == pytest.approx(mapping.BASE_MB + 140 * 0.6 + (1024**2 * pixel + row) / 2**20)
     assert need(threads=4) - need() == pytest.approx(3 * row / 2**20)
     assert need(models=70) == pytest.approx(need() + 70)
     assert need(256) - need(128) == pytest.approx((256**2 - 128**2) * pixel / 2**20)
     assert more("s2", files=220) == pytest.approx(60)
-    assert more("s2", dates=40) == 0
+    assert more("s2", dates=40) == pytest.approx(-1024 * 35 * 3 * 2 / 2**20)
     assert more("s2", density=3) == pytest.approx(1024**2 * 2 * 40 * 0.75 * 2 / 2**20)
-    assert more("s1", acquisitions=21) == pytest.approx((1024**2 * 2 * 5 + 1024 * 4) / 2**20)
+    assert more("s1", acquisitions=21, dates=21) == pytest.approx((1024**2 * 2 * 5 + 1024 * 4) / 2**20)
     wide = Options(CODES, PRODUCTS, 1)
     assert need(options=wide) - need() == pytest.approx(1024**2 * 2 * 2 * (2 + 3 * 2) / 2**20)
 
@@ -455,8 +457,10 @@ def test_pixels_by_region_and_class_are_written(tmp_path):
 
 
 def test_clear_shares_are_written_by_sensor_and_date(world, tmp_path):
+    """Shares of the pixels in regions: those outside of all are counted in no date."""
     clear = {name: valid.sum(axis=(1, 2)) for name, valid in world.scene.valid.items()}
-    mapping.write_clear(world.scene.inventory, clear, tmp_path / "clear.csv")
+    counts = Counter({("west", 3, True): 3000, ("east", 0, False): 500, ("", 0, True): 77})
+    mapping.write_clear(world.scene.inventory, clear, counts, tmp_path / "clear.csv")
     table = pd.read_csv(tmp_path / "clear.csv")
     assert list(table.columns) == ["sensor", "date", "acquisitions", "clear"]
     assert table.sensor.tolist() == ["s2"] * 6 + ["s1"] * 3
@@ -468,7 +472,8 @@ def test_clear_shares_are_written_by_sensor_and_date(world, tmp_path):
 def test_two_acquisitions_of_a_day_are_one_date(world, tmp_path):
     first, *others = world.scene.inventory.acquisitions
     twice = type(world.scene.inventory)("T1", GRID, (first, first, *others))
-    mapping.write_clear(twice, {"s1": np.array([3500, 0, 7])}, tmp_path / "clear.csv")
+    counts = Counter({("west", 3, True): GRID.height * GRID.width})
+    mapping.write_clear(twice, {"s1": np.array([3500, 0, 7])}, counts, tmp_path / "clear.csv")
     table = pd.read_csv(tmp_path / "clear.csv")
     assert first.sensor == "s1"
     assert table.acquisitions.tolist() == [2, 1, 1] and table.clear.tolist() == [1, 0, 0.002]

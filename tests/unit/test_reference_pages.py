@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from parcelle import reference_pages
 from parcelle.errors import SettingsError
@@ -42,7 +43,7 @@ def rows() -> dict[str, reference_pages.Setting]:
 
 def groups_in(annotation: Any) -> list[type[Group]]:
     if isinstance(annotation, type):
-        return [annotation] if issubclass(annotation, Group) else []
+        return [annotation] if issubclass(annotation, BaseModel) else []
     return [group for inner in getattr(annotation, "__args__", ()) for group in groups_in(inner)]
 
 
@@ -115,7 +116,7 @@ def test_defaults_are_those_of_the_models():
         ("period.start", "date", "required"),
         ("period.padding", "whole number, 0 to 366", "`0`"),
         ("sensors.<name>.resampling", "`bilinear`, `cubic` or `nearest`", "`bilinear`"),
-        ("sensors.<name>.indices", "list of `ndvi`, `ndwi` or `brightness`; or empty", "empty"),
+        ("sensors.<name>.indices", "list of texts or empty", "empty"),
         ("sensors.<name>.additional", "list of texts", "`[]`"),
         ("split.ratio", "number, more than 0 and less than 1", "`0.5`"),
         ("split.field", "text or empty", "empty"),

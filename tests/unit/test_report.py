@@ -47,7 +47,8 @@ CLEAR = {
     "t1": [("s2", "2018-03-04", 2, 0.5), ("s2", "2018-05-01", 1, 1.0), ("s2", "2018-07-20", 1, 0.25)],
     "t2": [("s2", "2018-03-04", 1, 0.0), ("s2", "2018-08-09", 1, 0.75)],
 }
-PROBLEMS = {"t1": (Problem("S2_<i>_20180401", "FRE_B8.tif is cut & unreadable"),), "t2": ()}
+CUT = Problem("S2_<i>_20180401", "FRE_B8.tif is cut & unreadable", datetime.date(2018, 4, 1), "s2")
+PROBLEMS = {"t1": (CUT,), "t2": ()}
 GRID = Grid("EPSG:32631", 500000, 5000000, 10, 40, 60)
 
 
@@ -332,7 +333,7 @@ def test_names_are_escaped(source):
 def test_acquisitions_of_tiles(read):
     assert read.row("t1") == ["t1", "4", "3", "58.3 %", "1.8", "1"]
     assert read.row("t2") == ["t2", "2", "2", "37.5 %", "0.8", "0"]
-    assert read.row("t1", 1) == ["t1", "S2_<i>_20180401", "FRE_B8.tif is cut & unreadable"]
+    assert read.row("t1", 1) == ["t1", "s2", "2018-04-01", "S2_<i>_20180401", "FRE_B8.tif is cut & unreadable"]
     assert "1 product that could not be used" in read.text
 
 
@@ -350,10 +351,12 @@ def test_of_many_tiles_the_worst_are_drawn(made, tmp_path):
     clear = [tmp_path / "map" / name / "clear.csv" for name in names]
     inventories = [tmp_path / "acquisitions" / f"{name}.json" for name in names]
     read = written(made, tmp_path, clear_shares=clear, acquisitions=inventories)
-    drawn = [p["alt"] for p in read.pictures if p["alt"].startswith("Calendar")]
+    drawn = [p["alt"] for p in read.pictures if p["alt"].startswith("Calendar of tile")]
     assert [alt.split()[3] for alt in drawn] == [f"{name}:" for name in names[:1:-1]]
     assert "Of 14 tiles, these are the 12 with the fewest clear dates of a pixel" in read.text
     assert [read.row(name)[0] for name in names] == names
+    rows = [p["alt"] for p in read.pictures if p["alt"].startswith("Calendar of s2 over all tiles")]
+    assert len(rows) == 1 and "Each mark is a date, as dark as its clear share" in read.text
 
 
 def test_settings_can_be_read_back(made, source):

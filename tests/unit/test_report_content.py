@@ -13,6 +13,7 @@ from parcelle.grid import Grid
 from parcelle.nomenclature import LandClass
 from parcelle.report import content
 from parcelle.report.sources import Assessment, Dates, Tile, Value, read_assessment, read_tiles
+from parcelle.sensors import Band
 from parcelle.settings import Map, Split
 
 CLASSES = [LandClass(5, "Maize", "#fdae61"), LandClass(2, "Water", "#2c7fb8")]
@@ -152,6 +153,36 @@ def test_a_tile_is_as_bad_as_its_worst_sensor():
     tiles = [Tile("a", (radar, clear), ()), Tile("b", (radar, cloudy), ())] + [Tile("c", (radar,), ())] * 11
     assert [tile.name for tile in content.calendars_of(tiles)][:3] == ["b", "a", "c"]
     assert [tile.name for tile in content.calendars_of(tiles[:2])] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("number", "expected"), [(1, 0), (12, 0), (13, 13), (200, 200), (203, 200)])
+def test_many_tiles_are_drawn_in_rows_too(number, expected):
+    """The clearest are left out where there are too many; those that stay keep their order."""
+    day = (datetime.date(2018, 3, 4),)
+    tiles = [Tile(f"t{i}", (Dates("s2", 1, day, (1 - i / 300,)),), ()) for i in range(number)]
+    found = content.rows_of(tiles)
+    assert found == (tiles[number - expected :] if expected else [])
+    assert ("of 203 tiles" in content.rows_sentence(tiles).lower()) is (number == 203)
+
+
+def test_images_without_a_date_have_no_calendar():
+    given = {"s2": {"format": "sentinel2-theia-l2a", "path": "x"}}
+    given["dem"] = {"format": f"{__name__}:Relief", "path": "dem.tif"}
+    checked = settings.Settings.model_construct(sensors={n: settings.Sensor(**s) for n, s in given.items()})
+    assert content.dated(checked) == ["s2"]
+
+
+class Relief:
+    """A sensor of no date."""
+
+    bands = (Band("altitude", "altitude", 10, "other"),)
+    optical, static = False, True
+
+    def products(self, path, tile):
+        return []
+
+    def find(self, path, tile, sensor):
+        return [], []
 
 
 def test_tile_without_clear_shares_is_named(tmp_path):

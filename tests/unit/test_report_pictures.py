@@ -19,6 +19,7 @@ from parcelle.errors import InputError
 from parcelle.grid import Grid
 from parcelle.report import figures, formats, maps
 from parcelle.report.sources import Dates, Tile
+from parcelle.sensors import Problem
 
 COLOURS = [(255, 0, 0), (0, 128, 0), (10, 20, 30)]
 DAY = datetime.date(2018, 1, 1)
@@ -220,6 +221,45 @@ def test_calendar_has_a_bar_for_each_date():
 def test_calendar_spans_the_period():
     axes = axes_of(figures.calendar, Tile("t", (dates([1.0]),), ()), DAY, datetime.date(2018, 12, 31))
     assert np.diff(axes.get_xlim()) == [365]
+
+
+def crosses(axes):
+    """Day (from 1 on) and height of each product that was left out."""
+    places = [line.get_xydata() for line in axes.lines if line.get_marker() == "x"]
+    start = axes.get_xlim()[0]
+    return [(round(x - start + 0.5), pytest.approx(y)) for place in places for x, y in place]
+
+
+def skipped(day, sensor="s2"):
+    return Problem(f"{sensor}-{day}", "cut", day and DAY + datetime.timedelta(days=day - 1), sensor)
+
+
+def test_a_product_that_was_left_out_is_a_cross_on_its_day_in_the_row_of_its_sensor():
+    problems = (skipped(7), skipped(21, "s1"), skipped(30), skipped(None), Problem("x", "cut", DAY, "other"))
+    tile = Tile("t", (dates([0.5]), dates([0.25], "s1")), problems)
+    axes = axes_of(figures.calendar, tile, DAY, DAY + datetime.timedelta(days=99))
+    assert crosses(axes) == [(7, 1.41), (30, 1.41), (21, 0.41)]
+
+
+def test_many_tiles_have_a_row_each():
+    tiles = [Tile(f"t{i}", (dates([0.0, i / 9]), dates([1.0], "s1")), (skipped(3 + i),)) for i in range(10)]
+    axes = axes_of(figures.calendars, tiles, "s2", DAY, DAY + datetime.timedelta(days=99))
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"t{9 - i}" for i in range(10)]
+    assert sorted(crosses(axes), key=lambda place: place[0]) == [(3 + i, 9.4 - i) for i in range(10)]
+    ramp, start = matplotlib.colormaps[figures.CLEAR_RAMP], axes.get_xlim()[0]
+    for i, marks in enumerate(reversed(axes.collections)):
+        boxes = [path.get_extents() for path in marks.get_paths()]
+        assert [(b.x0 + b.x1) / 2 - start for b in boxes] == pytest.approx([0.5, 10.5])
+        assert [(b.y0, b.y1) for b in boxes] == [(9 - i, pytest.approx(9.8 - i))] * 2
+        assert np.allclose(marks.get_facecolor(), [ramp(0.25), ramp(0.25 + 0.75 * i / 9)])
+
+
+def test_rows_of_many_tiles_grow_with_their_number():
+    heights = []
+    for number in (13, 100):
+        tiles = [Tile(f"t{i}", (dates([0.5]),), ()) for i in range(number)]
+        heights.append(pixels(figures.calendars(tiles, "s2", DAY, datetime.date(2018, 12, 31)).png).shape[0])
+    assert heights[1] - heights[0] == pytest.approx(87 * figures.ROW * figures.DPI, abs=2)
 
 
 def test_sensor_without_a_date_has_an_empty_row():

@@ -90,7 +90,7 @@ def test_a_small_tile_needs_no_large_window(size):
 
 @pytest.mark.parametrize(("sensor", "value"), [("s2", 2.25 * 2 + 1), ("s1", 4 + 1)])
 def test_each_acquisition_counts_with_the_bytes_of_its_pixels(sensor, value, size):
-    """Two windows of raw values and flags; and of each thread, a row of all bands at 10 m."""
+    """Two windows of raw values and flags; and of each thread, a row of all bands at 10 m, and of joined dates."""
     numbers, item = SENSORS[sensor], {"s2": 2, "s1": 4}[sensor]
     row = 1024 * 100 * numbers["bands"] * item
     more = classify(size(**{sensor: numbers | {"acquisitions": numbers["acquisitions"] + 100}}), 3) - classify(
@@ -98,7 +98,8 @@ def test_each_acquisition_counts_with_the_bytes_of_its_pixels(sensor, value, siz
     )
     assert more == pytest.approx(1.2 * (2 * 1024**2 * 100 * value + 3 * row) / 2**20, abs=1)
     dates = classify(size(**{sensor: numbers | {"dates": 7}}), 3) - classify(size(), 3)
-    assert dates == 0
+    joined = {"s2": 7 - 68, "s1": 7}[sensor] * 1024 * numbers["bands"] * item
+    assert dates == pytest.approx(1.2 * 3 * joined / 2**20, abs=1)
 
 
 def test_each_open_file_counts(size):

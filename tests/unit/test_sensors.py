@@ -53,7 +53,7 @@ def test_a_sensor_of_ones_own_is_found_by_module_and_class():
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("landsat", "no format 'landsat'; choose from sentinel2-theia-l2a, stac, or 'module:Class'"),
+        ("landsat", f"no format 'landsat'; choose from {', '.join(sensors.FORMATS)}, or 'module:Class'"),
         ("", "no format ''; choose from"),
         ("no_such_module:Class", "format 'no_such_module:Class' cannot be imported: No module named 'no_such_module'"),
         ("json:Nothing", "format 'json:Nothing' cannot be imported: module 'json' has no attribute 'Nothing'"),

@@ -157,8 +157,11 @@ def test_an_asset_with_one_unnamed_band_goes_by_its_key(tmp_path):
         ("a/../b.tif", "{folder}/b.tif"),
         ("../b.tif", "{parent}/b.tif"),
         ("/data/b.tif", "/data/b.tif"),
-        ("https://example.com/b.tif", "https://example.com/b.tif"),
-        ("s3://bucket/b.tif", "s3://bucket/b.tif"),
+        ("file:///data/b%20c.tif", "/data/b c.tif"),
+        ("https://example.com/b.tif?key=a/b", "/vsicurl/https://example.com/b.tif?key=a/b"),
+        ("http://example.com/b.tif", "/vsicurl/http://example.com/b.tif"),
+        ("s3://bucket/b.tif", "/vsis3/bucket/b.tif"),
+        ("gs://bucket/b.tif", "/vsigs/bucket/b.tif"),
         ("/vsicurl/https://example.com/b.tif", "/vsicurl/https://example.com/b.tif"),
     ],
 )
@@ -195,7 +198,12 @@ def test_only_items_of_the_collection_are_taken(tmp_path):
 def test_a_missing_band_is_named(tmp_path):
     one = sentinel_2()
     del one["assets"]["20m"]
-    assert problem(tmp_path, one) == "it has no band B05, B06, B07, B8A, B11, B12"
+    names = [
+        f"{b} or {b}_20m or {c}"
+        for b, c in (("B05", "rededge1"), ("B06", "rededge2"), ("B07", "rededge3"), ("B8A", "nir08"),
+                     ("B11", "swir16"), ("B12", "swir22"))
+    ]  # fmt: skip
+    assert problem(tmp_path, one) == f"it has no band {', '.join(names)}"
 
 
 def test_a_band_that_stands_twice_is_not_guessed(tmp_path):
@@ -206,9 +214,16 @@ def test_a_band_that_stands_twice_is_not_guessed(tmp_path):
 def test_a_missing_or_doubled_mask_is_named(tmp_path):
     one = sentinel_2()
     del one["assets"]["scl"]
-    assert problem(tmp_path, one) == "it must have one mask 'scl'"
+    assert problem(tmp_path, one) == "it has no mask scl or SCL or SCL_20m"
+    one["assets"] |= {name: {"href": f"{name}.tif", "eo:bands": named("scl")} for name in ("a", "b")}
+    assert problem(tmp_path, one) == "it has band scl 2 times"
+
+
+def test_the_key_of_an_asset_comes_before_the_names_of_bands(tmp_path):
+    """A catalogue may list a band twice, as `visual` or at another pixel size; keys are unique."""
     copy = {"href": "copy.tif", "eo:bands": named("scl")}
-    assert problem(tmp_path, sentinel_2(assets={"copy": copy})) == "it must have one mask 'scl'"
+    (mask,) = only(tmp_path, sentinel_2(assets={"copy": copy})).masks
+    assert mask.path == str(tmp_path / "s2" / "SCL.tif")
 
 
 def test_lists_of_different_lengths_are_named(tmp_path):
@@ -277,6 +292,25 @@ def test_the_product_of_a_tile_is_its_file(tmp_path):
 
 def test_an_empty_collection_has_nothing(tmp_path):
     assert Stac("sentinel-1-grd").find(str(written(tmp_path)), "31UDS", "s1") == ([], [])
+
+
+def test_items_of_other_collections_only_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"has no item of collection 'landsat-8-sr', but of sentinel-1-grd\."):
+        found(tmp_path, sentinel_1(), collection="landsat-8-sr")
+
+
+def test_a_problem_has_the_day_of_its_item(tmp_path):
+    one = sentinel_2()
+    del one["assets"]["20m"]
+    _, (fault,) = found(tmp_path, one)
+    assert fault.date == datetime.date(2018, 3, 10)
+
+
+@pytest.mark.parametrize("href", ["ftp://example.com/b.tif", "zarr://a"])
+def test_a_place_that_cannot_be_read_is_named(tmp_path, href):
+    assets = {"backscatter": {"href": href, "eo:bands": named("VV", "VH")}}
+    why = problem(tmp_path, sentinel_1(assets=assets))
+    assert why == f"{href} is not at a place that can be read: http, https, s3, gs, or a file"
 
 
 def test_names_in_other_alphabets_are_read_as_utf_8(tmp_path):

@@ -12,7 +12,7 @@ import yaml
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
-RULES = ["plan", "inventory", "sample", "split", "train", "classify", "mosaic", "assess", "report"]
+RULES = ["plan", "inventory", "sample", "split", "train", "classify", "feature_map", "mosaic", "assess", "report"]
 
 
 def snakemake(*words, **environment):

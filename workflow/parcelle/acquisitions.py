@@ -1,9 +1,11 @@
 """The acquisitions of a tile as a STAC ItemCollection: what `inventory` writes and every later step reads."""
 
 import datetime
-from collections.abc import Iterable
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from parcelle import files
@@ -16,42 +18,74 @@ RASTER = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
 
 @dataclass(frozen=True)
 class Inventory:
-    """What there is of a tile: its grid, its acquisitions by date, and the products that were left out."""
+    """What there is of a tile: its grid, its acquisitions by date, and the products that were left out.
+
+    `formats` says, by sensor, which format (or STAC collection) tells what the bands are: under that name, as
+    `collection` of format `stac`, the file can be read like one of a catalogue.
+    """
 
     tile: str
     grid: Grid
     acquisitions: tuple[Acquisition, ...]
     problems: tuple[Problem, ...] = ()
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, sensor: str) -> list[Acquisition]:
         """Acquisitions of one sensor, by date."""
         return [a for a in self.acquisitions if a.sensor == sensor]
 
-    def to_dict(self) -> dict[str, Any]:
-        """STAC ItemCollection; the grid and the problems stand beside the items."""
+    def to_dict(self, folder: Path | None = None) -> dict[str, Any]:
+        """STAC ItemCollection; the grid and the problems stand beside the items.
+
+        Args:
+            folder: Where it will lie: relative paths start there, as STAC asks; where `snakemake` runs if None.
+
+        """
         outline = reproject(self.grid.footprint(), self.grid.crs, "EPSG:4326")
         return {
             "type": "FeatureCollection",
             "parcelle:tile": self.tile,
             "parcelle:grid": self.grid.to_dict(),
-            "parcelle:problems": [{"product": p.product, "why": p.why} for p in self.problems],
-            "features": [_item(a, self.grid, outline) for a in self.acquisitions],
+            "parcelle:problems": [_problem(p) for p in self.problems],
+            "features": [self._item(a, outline, folder) for a in self.acquisitions],
         }
 
     def write(self, path: str) -> None:
         """Write the ItemCollection."""
-        files.write_json(path, self.to_dict())
+        files.write_json(path, self.to_dict(Path(path).parent))
+
+    def _item(self, acquisition: Acquisition, outline: Any, folder: Path | None) -> dict[str, Any]:
+        item = _item(acquisition, self.grid, outline)
+        if acquisition.sensor in self.formats:
+            item["properties"]["parcelle:format"] = self.formats[acquisition.sensor]
+        for asset in item["assets"].values():
+            asset["href"] = _written(asset["href"], folder)
+        return item
 
 
 def read(path: str) -> Inventory:
     """Read what `Inventory.write` wrote."""
-    content = files.read_json(path)
+    content, folder = files.read_json(path), Path(path).parent
+    known = [f["properties"] for f in content["features"] if "parcelle:format" in f["properties"]]
     return Inventory(
         tile=content["parcelle:tile"],
         grid=Grid.from_dict(content["parcelle:grid"]),
-        acquisitions=tuple(_acquisition(f) for f in content["features"]),
-        problems=tuple(Problem(p["product"], p["why"]) for p in content["parcelle:problems"]),
+        acquisitions=tuple(of_item(f, f["properties"]["parcelle:sensor"], folder) for f in content["features"]),
+        problems=tuple(_read_problem(p) for p in content["parcelle:problems"]),
+        formats={p["parcelle:sensor"]: p["parcelle:format"] for p in known},
     )
+
+
+def _problem(problem: Problem) -> dict[str, str]:
+    """What was left out; day and sensor where they are known."""
+    day = problem.date.isoformat() if problem.date else ""
+    known = {"sensor": problem.sensor, "date": day}
+    return {"product": problem.product, "why": problem.why} | {name: text for name, text in known.items() if text}
+
+
+def _read_problem(content: dict[str, str]) -> Problem:
+    day = datetime.date.fromisoformat(content["date"]) if "date" in content else None
+    return Problem(content["product"], content["why"], day, content.get("sensor", ""))
 
 
 def ordered(acquisitions: Iterable[Acquisition]) -> tuple[Acquisition, ...]:
@@ -72,6 +106,7 @@ def _item(acquisition: Acquisition, grid: Grid, outline: Any) -> dict[str, Any]:
             # Not `collection`: STAC allows it only beside a link to one.
             "parcelle:sensor": acquisition.sensor,
             "parcelle:fingerprint": acquisition.fingerprint,
+            **({} if acquisition.clear is None else {"parcelle:clear": acquisition.clear}),
             "datetime": acquisition.datetime.isoformat().replace("+00:00", "Z"),
             "proj:code": grid.crs if grid.crs.startswith("EPSG:") else None,
         },
@@ -98,22 +133,38 @@ def _mask(mask: Mask) -> dict[str, Any]:
     }
 
 
-def _acquisition(feature: dict[str, Any]) -> Acquisition:
+def _written(path: str, folder: Path | None) -> str:
+    """Path as a file in a folder names it: a relative one starts there, and not where `snakemake` runs."""
+    if folder is None or Path(path).is_absolute() or "://" in path:
+        return path
+    return os.path.relpath(path, folder)
+
+
+def _found(href: str, folder: Path) -> str:
+    """Path that `_written` wrote."""
+    if Path(href).is_absolute() or "://" in href:
+        return href
+    return os.path.normpath(folder / href)
+
+
+def of_item(feature: dict[str, Any], sensor: str, folder: Path) -> Acquisition:
+    """Read an item of what `Inventory.write` wrote, in a file of a folder, as an acquisition of a sensor."""
     assets, masks = {}, []
     for key, content in feature["assets"].items():
+        path = _found(content["href"], folder)
         if "bands" in content:
-            assets[key] = _read_asset(content)
+            assets[key] = _read_asset(content, path)
         else:
             values = tuple(content["parcelle:invalid_values"])
-            masks.append(Mask(content["href"], content["parcelle:band"], values, content["parcelle:invalid_bits"]))
+            masks.append(Mask(path, content["parcelle:band"], values, content["parcelle:invalid_bits"]))
     properties = feature["properties"]
     time = datetime.datetime.fromisoformat(properties["datetime"])
-    fingerprint = properties.get("parcelle:fingerprint", "")
-    return Acquisition(feature["id"], properties["parcelle:sensor"], time, assets, tuple(masks), fingerprint)
+    fingerprint, clear = properties.get("parcelle:fingerprint", ""), properties.get("parcelle:clear")
+    return Acquisition(feature["id"], sensor, time, assets, tuple(masks), fingerprint, clear)
 
 
-def _read_asset(content: dict[str, Any]) -> Asset:
+def _read_asset(content: dict[str, Any], path: str) -> Asset:
     band = content["bands"][0]
     nodata = float(band["nodata"]) if "nodata" in band else None
     encoding = band["raster:scale"], band["raster:offset"], nodata, content.get("parcelle:power", False)
-    return Asset(content["href"], content["parcelle:band"], *encoding)
+    return Asset(path, content["parcelle:band"], *encoding)

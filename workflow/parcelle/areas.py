@@ -46,6 +46,11 @@ class Areas:
             result[free & covered(geometry, grid, window)] = i
         return result
 
+    def near(self, grid: Grid, window: Window) -> bool:
+        """Whether a region may hold a pixel of a window, which may reach beyond the grid."""
+        with _ONE_AT_A_TIME:
+            return any(shapely.intersects(geometry, _ground(grid, window)) for geometry in self.regions.values())
+
     def own_pixels(self, grid: Grid, window: Window) -> np.ndarray:
         """Pixels whose centre lies in the tile's own part: ``(row, column)`` bool."""
         return covered(self.own, grid, window)
@@ -65,4 +70,12 @@ def _covered(geometry: Any, grid: Grid, window: Window) -> np.ndarray:
     x, y = grid.centres(window)
     if shapely.covers(geometry, shapely.box(x[0], y[-1], x[-1], y[0])):
         return np.ones((window.height, window.width), bool)
+    if not shapely.intersects(geometry, _ground(grid, window)):
+        return np.zeros((window.height, window.width), bool)
     return shapely.intersects_xy(geometry, np.tile(x, len(y)), np.repeat(y, len(x))).reshape(len(y), len(x))
+
+
+def _ground(grid: Grid, window: Window) -> shapely.Polygon:
+    """Outline of a window's pixels."""
+    left, top = grid.left + window.col_off * grid.resolution, grid.top - window.row_off * grid.resolution
+    return shapely.box(left, top - window.height * grid.resolution, left + window.width * grid.resolution, top)

@@ -6,7 +6,7 @@ row by row, plane by plane, in memory that stays in the processor's cache; a win
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import lcm
 
@@ -14,14 +14,13 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
-from parcelle import strips
+from parcelle import features, strips
 from parcelle.acquisitions import Inventory
+from parcelle.blocks import Functions
 from parcelle.errors import InputError
-from parcelle.features import Recipe, dtype_of
-from parcelle.gapfill import Neighbours
+from parcelle.features import Source
 from parcelle.images import GDAL, Images
-from parcelle.programs import Program
-from parcelle.resample import Rows
+from parcelle.planes import Planes
 from parcelle.series import Scattered, Sensor, Series
 from parcelle.strips import Memory, Step
 
@@ -39,22 +38,28 @@ class Tile:
         inventory: Grid and acquisitions.
         sensors: One per recipe.
         min_valid: Fewest valid dates of a pixel, in every sensor.
-        dtype: Type of the features.
+        names: Names of the features.
+        features: Their number.
+        dtype: Their type.
+        functions: External functions that give the last of them.
 
     """
 
-    def __init__(self, inventory: Inventory, recipes: Sequence[Recipe], min_valid: int, images: Images):
+    def __init__(self, inventory: Inventory, sources: Sequence[Source], min_valid: int, images: Images):
         """Read the headers.
 
         Raises:
             InputError: An image cannot be read.
+            SettingsError: An external function cannot be imported.
 
         """
         self.inventory, self.min_valid = inventory, min_valid
         with rasterio.Env(**GDAL):
+            recipes = features.of_sensors(sources)
             self.sensors = tuple(Sensor(inventory.of(r.sensor), r, inventory.grid, images) for r in recipes)
-        self.dtype = dtype_of(recipes)
-        self.features = sum(len(r.names) for r in recipes)
+        self.names, self.dtype = features.names(sources), features.dtype_of(sources)
+        self.features = len(self.names)
+        self.functions = Functions(features.externals(sources), inventory.grid)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -117,6 +122,7 @@ class Walk:
 
     Attributes:
         steps: The windows, in order.
+        left_out: What no window of `steps` holds, since nothing of it is asked for.
 
     """
 
@@ -131,10 +137,11 @@ class Walk:
         """
         self._back = back = tile.back
         self._tile = tile
-        self.steps = strips.steps(tile.windows(size), tile.shape, back)
-        if near:
-            # What a pixel is made of may lie in the next window, twice as far as windows are shifted at most.
-            self.steps = [step for step in self.steps if near(_around(step.fresh, 2 * back))]
+        every = strips.steps(tile.windows(size), tile.shape, back)
+        # What a pixel is made of may lie in the next window, twice as far as windows are shifted at most.
+        self.steps = [step for step in every if near is None or near(_around(step.fresh, 2 * back))]
+        kept = set(self.steps)
+        self.left_out = [step.window for step in every if step not in kept]
         self._walks = [strips.Walk(sensor, tile.shape, self.steps, back) for sensor in tile.sensors]
         self._memories = itertools.cycle((Memory(), Memory()))
 
@@ -165,7 +172,7 @@ class Valid:
     Attributes:
         validity: Number of valid optical dates ``(row, column)`` uint16; of all dates where no sensor is optical.
         enough: Whether every sensor has at least `min_valid` valid dates ``(row, column)`` bool.
-        clear: Per sensor, number of valid pixels of each date ``(date,)`` int64.
+        clear: Per sensor, number of valid pixels of each date ``(date,)`` int64, of those that are counted.
 
     """
 
@@ -191,15 +198,16 @@ class Cube:
     series: tuple[Series, ...]
     reading: tuple[Callable[[], None], ...]
 
-    def valid(self, rows: slice) -> Valid:
-        """Count valid dates of some rows of the window."""
+    def valid(self, rows: slice, counted: np.ndarray | None = None) -> Valid:
+        """Count valid dates of some rows of the window; clear pixels those of `counted` ``(row, column)`` only."""
         seen = [_seen(sensor, s.valid[:, rows]) for sensor, s in zip(self.tile.sensors, self.series, strict=True)]
         counts = [s.sum(axis=0, dtype=np.uint16) for s in seen]
         optical = [c for c, sensor in zip(counts, self.tile.sensors, strict=True) if sensor.recipe.optical]
+        whole = counted is None or counted.all()
         return Valid(
             np.asarray(np.sum(optical or counts, axis=0, dtype=np.uint16)),
             self.tile.enough(counts),
-            tuple(np.count_nonzero(s, axis=(1, 2)).astype(np.int64) for s in seen),
+            tuple(np.count_nonzero(s if whole else s & counted, axis=(1, 2)).astype(np.int64) for s in seen),
         )
 
     def enough_at(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -224,8 +232,28 @@ class Maker:
 
     def __init__(self, tile: Tile):
         self._tile = tile
-        self._parts = [_Part(sensor, tile.dtype) for sensor in tile.sensors]
+        self._parts = [Planes(sensor, tile.dtype) for sensor in tile.sensors]
         self._planes: np.ndarray = np.empty((0, 0), tile.dtype)
+
+    def rows(self, cube: Cube, first: int, needed: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Features of some rows of a window, in full width.
+
+        Args:
+            cube: The window.
+            first: First row of the window.
+            needed: Pixels whose features must be numbers ``(row, column)`` bool; where there are none, nothing is made.
+
+        Yields:
+            Row in `needed`, first column, and what `features` gives of some pixels from there on.
+
+        """
+        width = needed.shape[1]
+        size = -(-width // -(-width // CHUNK))
+        for start in range(0, width, size):
+            part = needed[:, start : start + size]
+            outside = self._outside(cube, first, start, part)
+            for row in np.flatnonzero(part.any(axis=1)).tolist():
+                yield row, start, self._row(cube, first + row, start, part[row], outside[:, row])
 
     def features(self, cube: Cube, row: int, start: int, count: int, needed: np.ndarray | None = None) -> np.ndarray:
         """Features of some pixels of a row.
@@ -238,105 +266,35 @@ class Maker:
             needed: Pixels whose features must be numbers ``(pixel,)`` bool; all if None.
 
         Returns:
-            ``(feature, pixel)`` int16 or float32, in the order of the recipes; overwritten by the next call.
+            ``(feature, pixel)`` int16 or float32, in the order of the sources; overwritten by the next call.
 
         Raises:
-            InputError: An expression gives a value that is not finite.
+            InputError: An expression, or an external function, gives a value that is not finite.
 
         """
-        if self._planes.shape[1] != count:
-            self._planes = np.empty((self._tile.features, count), self._tile.dtype)
+        if needed is None:
+            needed = np.ones(count, bool)
+        return self._row(cube, row, start, needed, self._outside(cube, row, start, needed[None])[:, 0])
+
+    def _outside(self, cube: Cube, row: int, start: int, needed: np.ndarray) -> np.ndarray:
+        """External features of some pixels ``(feature, row, column)``."""
+        return self._tile.functions.features(self._parts, cube.series, row, start, needed)
+
+    def _row(self, cube: Cube, row: int, start: int, needed: np.ndarray, outside: np.ndarray) -> np.ndarray:
+        """Features of some pixels of a row; the external ones are there already ``(feature, pixel)``."""
+        if self._planes.shape[1] != len(needed):
+            self._planes = np.empty((self._tile.features, len(needed)), self._tile.dtype)
         first = 0
         for part, series in zip(self._parts, cube.series, strict=True):
             last = first + part.count
-            part.make(series, row, start, self._planes[first:last], needed)
+            if part.count:
+                part.make(series, row, start, self._planes[first:last], needed)
             first = last
+        self._planes[first:] = outside
         return self._planes
 
 
-class _Part:
-    """Makes the features of one sensor."""
-
-    def __init__(self, sensor: Sensor, dtype: type):
-        self._sensor, self._recipe = sensor, sensor.recipe
-        self.count = len(self._recipe.names)
-        self._same = np.dtype(dtype) == np.dtype(self._recipe.dtype)
-        self._near = Neighbours(0, 0)
-        layers = len(sensor.acquisitions)
-        self._rows = [
-            Rows(g.factor, g.size, g.method, (layers, len(g.bands)), self._recipe.dtype) for g in sensor.groups
-        ]
-        self._programs = [
-            Program.of(e, self._recipe.bands, scale)
-            for e, (_, _, scale) in zip(self._recipe.expressions, self._recipe.indices, strict=True)
-        ]
-
-    def make(self, series: Series, row: int, start: int, planes: np.ndarray, needed: np.ndarray | None) -> None:
-        """Write the features ``(feature, pixel)``."""
-        dates, bands, count = len(self._recipe.dates), len(self._recipe.bands), planes.shape[1]
-        filled = planes if self._same else np.empty((dates * bands, count), self._recipe.dtype)
-        self._fill(series, row, start, filled)
-        if not self._same:
-            planes[: dates * bands] = filled
-        for i, (program, (name, text, _)) in enumerate(zip(self._programs, self._recipe.indices, strict=True)):
-            undefined = program.run(planes, 0, dates, bands, dates * (bands + i))
-            if (undefined if needed is None else undefined & needed).any():
-                raise InputError(
-                    f"{self._recipe.sensor}: {text!r} ({name}) is not a finite number at some pixels (logarithm or "
-                    "root of a negative value?). Write it so that it is defined everywhere."
-                )
-
-    def _fill(self, series: Series, row: int, start: int, planes: np.ndarray) -> None:
-        """Gap-fill all bands on the regular dates."""
-        sensor, bands, count = self._sensor, len(self._recipe.bands), planes.shape[1]
-        if self._near.shape != (len(self._recipe.dates), count):
-            self._near = Neighbours(len(self._recipe.dates), count)
-        place = series.window.row_off + row, series.window.col_off + start
-        line, first = place[0] - series.held.row_off, place[1] - series.held.col_off
-        valid = series.clear[:, line, first : first + count][:, None]
-        seen = np.ascontiguousarray(_seen(sensor, valid))
-        self._near.find(seen, 0, 0, sensor.days, self._recipe.days)
-        for i, group in enumerate(sensor.groups):
-            values, at = self._observed(series, i, *place, count, np.any(valid, axis=(1, 2)))
-            if len(sensor.dates) < len(sensor.acquisitions):
-                values = _means(values[:, :, at[0], at[1] : at[1] + count], valid[:, 0], sensor.starts)
-                at = 0, 0
-            self._near.fill(values, *at, np.array(group.bands), planes, bands)
-
-    def _observed(
-        self, series: Series, i: int, row: int, column: int, count: int, wanted: np.ndarray
-    ) -> tuple[np.ndarray, tuple[int, int]]:
-        """Values of one group of bands for some pixels of a row of the tile.
-
-        Returns:
-            ``(acquisition, band, row, column)``, and the row and column in it where the pixels begin.
-
-        """
-        group, values, box = self._sensor.groups[i], series.values[i], series.boxes[i]
-        if group.factor == 1:
-            return values, (row - box.row_off, column - box.col_off)
-        origin = box.row_off, box.col_off
-        return self._rows[i].read(values, wanted, origin, row, column, count), (0, column % group.factor)
-
-
-def _means(values: np.ndarray, valid: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Of each date, the mean of the valid acquisitions: ``(date, band, 1, pixel)``.
-
-    Args:
-        values: ``(acquisition, band, pixel)``.
-        valid: ``(acquisition, pixel)``.
-        starts: First acquisition of each date ``(date,)``.
-
-    """
-    counted = np.where(valid[:, None], values, 0).astype(np.float64)
-    total = np.add.reduceat(counted, starts, axis=0)
-    number = np.add.reduceat(valid.astype(np.int64), starts, axis=0)[:, None]
-    mean = total / np.maximum(number, 1)
-    rounded = np.rint(mean) if np.issubdtype(values.dtype, np.integer) else mean
-    return rounded.astype(values.dtype)[:, :, None]
-
-
-def read(inventory: Inventory, recipes: Sequence[Recipe], window: Window, min_valid: int) -> "Whole":
+def read(inventory: Inventory, sources: Sequence[Source], window: Window, min_valid: int) -> "Whole":
     """Read a window at once, on this thread: for a look at a small one.
 
     Raises:
@@ -344,7 +302,7 @@ def read(inventory: Inventory, recipes: Sequence[Recipe], window: Window, min_va
 
     """
     with rasterio.Env(**GDAL), Images() as images:
-        tile = Tile(inventory, recipes, min_valid, images)
+        tile = Tile(inventory, sources, min_valid, images)
         cube = tile.alone(window, (window.height, window.width), Memory())
         for job in cube.reading:
             job()

@@ -23,7 +23,7 @@ def store(raw: np.ndarray, asset: Asset, image: np.ndarray, row: int = 0, column
         image: Where to write them ``(row, column)``: contiguous, int16 or float32.
         row: First row of `image` to write.
         column: First column of `image` to write.
-        power: Whether linear power stays as it is, where it is above 0; it is brought to dB otherwise.
+        power: Whether values are kept as linear power, above 0, and dB is brought to it; else all is kept as dB.
 
     Returns:
         Whether all are observed.
@@ -35,14 +35,14 @@ def store(raw: np.ndarray, asset: Asset, image: np.ndarray, row: int = 0, column
     nodata, bounds = _nodata(asset, raw.dtype), (dtype.type(MISSING[dtype]), dtype.type(LARGEST[dtype]))
     _ready(raw.dtype.name, dtype.name)
     inside = np.may_share_memory(raw, image)
-    if raw.dtype == dtype and scale == 1 and offset == 0 and not asset.power:
+    if raw.dtype == dtype and scale == 1 and offset == 0 and not asset.power and not power:
         if not inside:
             image[row : row + height, column : column + width] = raw
         return bool(_check(image, row, column, height, width, bounds[0] if nodata is None else nodata, *bounds))
     # Not in place: a loop that reads what it writes does not fill the processor's registers.
     source, known = raw.copy() if inside else raw, nodata is not None
     value = nodata if known else raw.dtype.type(0)
-    to = 0 if not asset.power else (1 if power else 2)
+    to = (1 if power else 2) if asset.power else (3 if power else 0)
     return bool(_convert(source, scale, offset, value, known, to, image, row, column, *bounds))
 
 
@@ -112,7 +112,7 @@ def _check(image, row, column, height, width, nodata, missing, largest):  # type
 def _convert(raw, scale, offset, nodata, known, to, image, row, column, missing, largest):  # type: ignore[no-untyped-def]
     """Bring values to the common unit, in a part of an image; whether all are observed.
 
-    `to`: 0 as they are; 1 linear power, which stays; 2 linear power, to dB.
+    `to`: 0 as they are; 1 linear power, which stays; 2 linear power, to dB; 3 dB, to linear power.
     """
     whole, none = image.itemsize == 2, not known
     least, most = np.float32(missing), np.float32(largest)
@@ -123,6 +123,9 @@ def _convert(raw, scale, offset, nodata, known, to, image, row, column, missing,
             value = np.float32(before[i]) * scale + offset
             value = np.rint(value) if whole else value
             good = ((before[i] != nodata) | none) & (value > least) & (value <= most)
+            if to == 3 and good:
+                value = np.float32(10 ** (np.float64(value) / 10))
+                good = value <= most
             if to > 0:
                 good &= value > 0
                 value = np.float32(10 * np.log10(np.float64(value))) if good and to == 2 else value

@@ -9,6 +9,7 @@ import numpy as np
 from numba.extending import overload
 
 from parcelle.kernels import compiled_once, kernel
+from parcelle.periods import LINEAR, Filling
 
 # Halves are rounded up. The rest makes sure of it where a product of a reciprocal falls short of a half by its last
 # bit; fractions of days come closer than that to a half only for gaps of 500,000 days.
@@ -59,11 +60,25 @@ class Neighbours:
         """Number of regular dates and of pixels."""
         return self._before.shape
 
-    def find(self, valid: np.ndarray, row: int, start: int, days: np.ndarray, targets: np.ndarray) -> None:
-        """Look for the neighbours of the pixels of `row` from column `start` on; arguments as those of `fill`."""
+    def find(
+        self,
+        valid: np.ndarray,
+        row: int,
+        start: int,
+        days: np.ndarray,
+        targets: np.ndarray,
+        filling: Filling = LINEAR,
+    ) -> None:
+        """Look for the neighbours of the pixels of `row` from column `start` on; arguments as those of `fill`.
+
+        Where gaps are not filled, both neighbours are the nearest valid observation within reach, of two the earlier.
+        """
         self._days, self._targets = np.asarray(days, np.int32), np.asarray(targets, np.int32)
         _ready("int16")
-        _neighbours(valid, row, start, self._days, self._targets, self._before, self._after)
+        near = self._days, self._targets, self._before, self._after
+        _neighbours(valid, row, start, *near)
+        if filling.method == "none":
+            _nearest(*near, float(filling.within))
 
     def fill(
         self,
@@ -123,6 +138,18 @@ def _join(before, after, nearest):  # type: ignore[no-untyped-def]
     for i in range(len(nearest)):
         after[i] = nearest[i] if nearest[i] >= 0 else before[i]
         before[i] = before[i] if before[i] >= 0 else nearest[i]
+
+
+@kernel
+def _nearest(days, targets, before, after, within):  # type: ignore[no-untyped-def]
+    """Put the nearer of both neighbours in the place of both, and −1 if it is more than `within` days away."""
+    for t in range(len(targets)):
+        earlier, later = before[t], after[t]
+        for i in range(len(earlier)):
+            b, a = earlier[i], later[i]
+            if b >= 0:
+                near = a if abs(days[a] - targets[t]) < abs(days[b] - targets[t]) else b
+                earlier[i] = later[i] = near if abs(days[near] - targets[t]) <= within else np.int16(-1)
 
 
 @kernel
@@ -192,5 +219,6 @@ def _ready(dtype: str) -> None:
     near = np.zeros((1, 2), np.int16)
     day, valid = np.zeros(1, np.int32), np.ones((1, 1, 2), bool)
     _neighbours(valid, 0, 0, day, day, near, near.copy())
+    _nearest(day, day, near, near.copy(), 0.0)
     values = np.zeros((1, 1, 1, 2), dtype)
     _fill(values, 0, 0, day, day, near, near, np.zeros(1, np.int64), np.zeros((1, 2), dtype), 1, 0)

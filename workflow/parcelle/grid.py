@@ -52,9 +52,9 @@ class Grid:
 
     @classmethod
     def of_file(cls, path: str) -> Self:
-        """Grid of a raster file."""
+        """Grid of a raster file, of which nothing beside it is looked at."""
         try:
-            with rasterio.open(path) as image:
+            with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), rasterio.open(path) as image:
                 return cls.of(image)
         except rasterio.errors.RasterioIOError as error:
             raise InputError(f"{path} cannot be read as an image: {error}") from None

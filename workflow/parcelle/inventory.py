@@ -1,5 +1,6 @@
 """Take stock of a tile: find its acquisitions, open each once, name what is wrong with it."""
 
+import csv
 import datetime
 import logging
 import os
@@ -9,16 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import rasterio
-
-from parcelle import files, sensors
+from parcelle import checks, files, sensors
 from parcelle.acquisitions import Inventory, ordered
 from parcelle.errors import InputError
 from parcelle.features import recipes
 from parcelle.grid import Grid, mgrs_grid
-from parcelle.images import GDAL
-from parcelle.sensors import Acquisition, Asset, Format, Mask, Problem
+from parcelle.sensors import Acquisition, Format, Problem
 from parcelle.series import dates_of
 from parcelle.settings import Sensor, Settings
 
@@ -37,13 +34,14 @@ def asked(settings: Settings) -> dict[str, Any]:
         "last": last.isoformat(),
         "bands": {r.sensor: list(r.bands) for r in recipes(settings)},
         "resolution": settings.resolution,
+        "check": settings.check,
         "formats": {name: _format(sensor) for name, sensor in settings.sensors.items()},
     }
 
 
 def _format(sensor: Sensor) -> dict[str, Any]:
     """Format of a sensor, and the settings that it takes."""
-    given = {name: getattr(sensor, name) for name in sensors.OPTIONS}
+    given = sensor.model_dump(include={*sensors.OPTIONS})
     return {"format": sensor.format} | {name: value for name, value in given.items() if value is not None}
 
 
@@ -92,19 +90,24 @@ def watched(
             found += map(str, format.watched(sensor.path, tile))
         else:
             keys = products({name: sensor}, tile, days)
-            folders = sorted({p if os.path.isdir(p) else os.path.dirname(p) or "." for p in keys})
-            found += [path for folder in folders for path in _scan(folder)]
+            found += (p for p in keys if p.endswith(".zip"))
+            folders = {p if os.path.isdir(p) else os.path.dirname(p) or "." for p in keys if not p.endswith(".zip")}
+            found += [path for folder in sorted(folders) for path in _scan(folder)]
     return found
 
 
 def _scan(folder: str) -> Iterator[str]:
     """Files in a folder and the folders in it; links to folders are not followed, since they may lead back."""
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda e: e.name):
-            if entry.is_dir(follow_symlinks=False):
-                yield from _scan(entry.path)
-            else:
-                yield entry.path
+    try:
+        inside = sorted(os.scandir(folder), key=lambda e: e.name)
+    except OSError:  # nothing in it can be seen; the inventory says so
+        yield folder
+        return
+    for entry in inside:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _scan(entry.path)
+        else:
+            yield entry.path
 
 
 def tile_grid(
@@ -119,7 +122,7 @@ def tile_grid(
     Args:
         settings: Sensors. The finest band of some acquisitions of each is looked at, and the commonest grid is taken;
             the finest of the sensors gives the tile's, the first in the order of the settings where several are equal.
-            Products that are not cut to tiles have a say only where there are no others.
+            Products that are not cut to tiles have a say only where there are no others; relief and the like, last.
         tile: Name of the tile.
         source: `mgrs` or `header`.
         days: First and last day whose acquisitions are used.
@@ -131,12 +134,12 @@ def tile_grid(
     """
     if source == "mgrs":
         return mgrs_grid(tile, resolution)
-    # Products that are cut to tiles first: theirs is the tile's, if there are any.
-    tiled = {name: s for name, s in settings.items() if _tiled(s)}
-    grids, faults = _sensor_grids(tiled, tile, days)
-    if not grids:
-        grids, wrong = _sensor_grids({name: s for name, s in settings.items() if name not in tiled}, tile, days)
-        faults += wrong
+    grids: list[Grid] = []
+    faults: list[Problem] = []
+    for rank in range(3):
+        if not grids:
+            grids, wrong = _sensor_grids({n: s for n, s in settings.items() if _rank(s) == rank}, tile, days)
+            faults += wrong
     if not grids:
         where = _where(settings, tile)
         when = f" from {days[0]} to {days[1]}" if days else ""
@@ -144,9 +147,19 @@ def tile_grid(
     return min(grids, key=lambda g: g.resolution)
 
 
+def _rank(sensor: Sensor) -> int:
+    """Who gives a tile's grid: first products that are cut to tiles, then other images, then relief and the like."""
+    return 2 if getattr(sensors.of(sensor), "auxiliary", False) else 0 if _tiled(sensor) else 1
+
+
 def _tiled(sensor: Sensor) -> bool:
     """Whether products are cut to tiles, so that all of a tile have one grid."""
     return getattr(sensors.of(sensor), "tiled", True)
+
+
+def _sizes(sensor: Sensor) -> dict[str, float] | None:
+    """Pixel size of each band in metres; None of products that are not cut to tiles, which may have any."""
+    return {band.name: band.gsd for band in sensors.of(sensor).bands} if _tiled(sensor) else None
 
 
 def _sensor_grids(
@@ -165,7 +178,7 @@ def _sensor_grid(
     found, faults = format.find(sensor.path, tile, name)
     days = None if getattr(format, "static", False) else days
     faults = [p for p in faults if _within(p.date, days)]
-    paths = [a.assets[_finest(format)].path for a in ordered(found) if _within(a.date, days)]
+    paths = [a.assets[_finest(format, a)].path for a in ordered(found) if _within(a.date, days)]
     spread = paths[:: max(len(paths) // LOOKED_AT, 1)]
     grids: Counter[Grid] = Counter()
     for i, path in enumerate([*spread, *(p for p in paths if p not in spread)]):
@@ -178,16 +191,18 @@ def _sensor_grid(
     return (grids.most_common(1)[0][0] if grids else None), faults
 
 
-def _finest(format: Format) -> str:
-    return min(format.bands, key=lambda b: b.gsd).name
+def _finest(format: Format, acquisition: Acquisition) -> str:
+    return min((b for b in format.bands if b.name in acquisition.assets), key=lambda b: b.gsd).name
 
 
 def _where(settings: Mapping[str, Sensor], tile: str) -> str:
-    places = (
-        f"{name} in {s.path.format(tile=tile) if '{tile}' in s.path else f'{s.path}/{tile}'}"
-        for name, s in settings.items()
-    )
-    return "looked for " + "; ".join(places)
+    return "looked for " + "; ".join(f"{name} in {_place(sensor, tile)}" for name, sensor in settings.items())
+
+
+def _place(sensor: Sensor, tile: str) -> str:
+    """Where the products of a tile are; the path of those that are not cut to tiles stands as it is."""
+    named = "{tile}" in sensor.path or not _tiled(sensor)
+    return sensor.path.replace("{tile}", tile) if named else f"{sensor.path}/{tile}"
 
 
 def take(
@@ -198,6 +213,9 @@ def take(
     last: datetime.date,
     on_bad: str,
     bands: Mapping[str, Sequence[str]],
+    *,
+    full: bool = False,
+    threads: int = 1,
 ) -> Inventory:
     """List and check the acquisitions of a tile between two dates.
 
@@ -209,6 +227,8 @@ def take(
         last: Last day that is used.
         on_bad: `fail`, or `skip` to leave out what is wrong.
         bands: Bands in use, by sensor; only they are checked and listed.
+        full: Whether every block of their files is read.
+        threads: Acquisitions that are opened at a time.
 
     Raises:
         InputError: A product is wrong and `on_bad` is `fail`; or a sensor has no acquisition left.
@@ -217,32 +237,46 @@ def take(
     found: list[Acquisition] = []
     problems: list[Problem] = []
     for name, sensor in settings.items():
-        format = sensors.of(sensor)
-        acquisitions, wrong = format.find(sensor.path, tile, name)
-        days = None if getattr(format, "static", False) else (first, last)
-        inside = [_with(a, bands[name]) for a in acquisitions if _within(a.date, days)]
-        wrong = [p for p in wrong if _within(p.date, (first, last))]
-        there = len(acquisitions) + len(wrong)
-        log.info("%s: %d products, %d from %s to %s", name, there, len(inside), first, last)
-        good, bad = _checked(_without_twins(inside, wrong), grid, _tiled(sensor))
+        inside, wrong, others = _listed(name, sensor, tile, (first, last), bands[name])
+        one_each = _without_twins(inside, wrong, _tiled(sensor))
+        good, bad = checks.checked(one_each, bands[name], grid, _sizes(sensor), full, threads)
         found += good
-        problems += wrong + bad
+        problems += [replace(p, sensor=name) for p in wrong + bad]
         if not good and not (problems and on_bad == "fail"):
-            others = len(acquisitions) - len(inside)
+            elsewhere = len(one_each) - len(bad)
+            beside = f", {elsewhere} elsewhere" if elsewhere else ""
             raise InputError(
                 f"tile {tile} has no usable acquisition of {name} from {first} to {last} ({others} at other dates, "
-                f"{len(wrong + bad)} unusable): {_where({name: sensor}, tile)}.{_examples(wrong + bad)}"
+                f"{len(wrong + bad)} unusable{beside}): {_where({name: sensor}, tile)}.{_examples(wrong + bad)}"
             )
     if problems and on_bad == "fail":
         raise InputError(_refusal(tile, problems))
     for problem in problems:
         log.warning("left out: %s", problem)
-    return Inventory(tile, grid, ordered(found), tuple(problems))
+    formats = {name: sensor.collection or sensor.format for name, sensor in settings.items()}
+    return Inventory(tile, grid, ordered(found), tuple(problems), formats)
+
+
+def _listed(
+    name: str, sensor: Sensor, tile: str, used: tuple[datetime.date, datetime.date], bands: Sequence[str]
+) -> tuple[list[Acquisition], list[Problem], int]:
+    """List the acquisitions of a sensor in the days that are used, and what is wrong by its name; count the others."""
+    format = sensors.of(sensor)
+    acquisitions, faults = format.find(sensor.path, tile, name)
+    days = None if getattr(format, "static", False) else used
+    # After today, whatever the period: such a date is wrong, and the true one unknown.
+    today = datetime.datetime.now(datetime.UTC).date()
+    future = [a for a in ordered(acquisitions) if days and a.date > today]
+    inside = [_with(a, bands) for a in acquisitions if _within(a.date, days) and not (days and a.date > today)]
+    wrong = [p for p in faults if _within(p.date, used)]
+    log.info("%s: %d products, %d from %s to %s", name, len(acquisitions) + len(wrong), len(inside), *used)
+    wrong += [Problem(a.id, f"its date, {a.date}, lies in the future: correct it", a.date) for a in future]
+    return inside, wrong, len(acquisitions) - len(inside) - len(future)
 
 
 def _with(acquisition: Acquisition, bands: Sequence[str]) -> Acquisition:
-    """Keep the bands in use, and note the state of their files."""
-    kept = replace(acquisition, assets={b: acquisition.assets[b] for b in bands})
+    """Keep the bands in use that are there, and note the state of their files."""
+    kept = replace(acquisition, assets={b: acquisition.assets[b] for b in bands if b in acquisition.assets})
     return replace(kept, fingerprint=_stamp(kept))
 
 
@@ -263,102 +297,33 @@ def _refusal(tile: str, problems: list[Problem]) -> str:
     )
 
 
-def _without_twins(acquisitions: list[Acquisition], problems: list[Problem]) -> list[Acquisition]:
-    """Drop acquisitions whose name stands twice; add them to `problems`."""
+def _without_twins(acquisitions: list[Acquisition], problems: list[Problem], tiled: bool) -> list[Acquisition]:
+    """Keep each acquisition once; add to `problems` those that stand there twice.
+
+    Of a name that stands twice, none is kept. Of several products of one tile and one second, such as two versions
+    of the processing, the last in the order of names is.
+    """
     count = Counter(a.id for a in acquisitions)
     problems += [Problem(name, f"listed {n} times") for name, n in sorted(count.items()) if n > 1]
-    return [a for a in acquisitions if count[a.id] == 1]
+    once = ordered(a for a in acquisitions if count[a.id] == 1)
+    # Without a time of day, several orbits of a day look like one.
+    last = {a.datetime: a.id for a in once if tiled and a.datetime.time() != datetime.time()}
+    again = {a.id for a in once if last.get(a.datetime, a.id) != a.id}
+    why = "the same acquisition as {}: keep one of them"
+    problems += [Problem(a.id, why.format(last[a.datetime]), a.date) for a in once if a.id in again]
+    return [a for a in once if a.id not in again]
 
 
-def _checked(acquisitions: list[Acquisition], grid: Grid, tiled: bool) -> tuple[list[Acquisition], list[Problem]]:
-    """Open every file once; say which acquisitions are good, and what is wrong with the others."""
-    faults: dict[str, str] = {}
-    grids: dict[str, dict[str, Grid]] = {}
-    with rasterio.Env(**GDAL):
-        for acquisition in ordered(acquisitions):
-            of_file = grids[acquisition.id] = {}
-            if why := _fault(acquisition, of_file):
-                faults[acquisition.id] = why
-    readable = [a for a in acquisitions if a.id not in faults]
-    if tiled:
-        faults |= _strangers(readable, grids)
-    for acquisition in readable:
-        if why := _beside(grids[acquisition.id], grid):
-            faults.setdefault(acquisition.id, why)
-    good = [a for a in ordered(acquisitions) if a.id not in faults]
-    return good, [Problem(a.id, faults[a.id]) for a in ordered(acquisitions) if a.id in faults]
-
-
-def _beside(grids: Mapping[str, Grid], tile: Grid) -> str | None:
-    """Name a file that has no ground in common with the tile."""
-    for path, grid in grids.items():
-        if not grid.touches(tile):
-            return f"{path} does not touch the tile: it covers {grid}, the tile is {tile}"
-    return None
-
-
-def _strangers(acquisitions: list[Acquisition], grids: dict[str, dict[str, Grid]]) -> dict[str, str]:
-    """Acquisitions with a file on another grid than the same file of most others."""
-    faults: dict[str, str] = {}
-    places: dict[str, list[tuple[str, str]]] = {}
-    for acquisition in ordered(acquisitions):
-        parts = {name: asset.path for name, asset in acquisition.assets.items()}
-        parts |= {f"mask {i}": mask.path for i, mask in enumerate(acquisition.masks)}
-        for name, path in parts.items():
-            places.setdefault(name, []).append((acquisition.id, path))
-    for of_part in places.values():
-        count = Counter(grids[name][path] for name, path in of_part)
-        (usual, number), total = count.most_common(1)[0], len(of_part)
-        for name, path in of_part:
-            if grids[name][path] != usual:
-                where = f"where {number} of {total} acquisitions have {usual}"
-                faults.setdefault(name, f"{path} is on another grid: {grids[name][path]}, {where}")
-    return faults
-
-
-def _fault(acquisition: Acquisition, found: dict[str, Grid]) -> str | None:
-    """Say what is wrong with the files of an acquisition, if anything; note their grids."""
-    every: tuple[Asset | Mask, ...] = (*acquisition.assets.values(), *acquisition.masks)
-    parts: dict[str, list[Asset | Mask]] = {}
-    for part in every:
-        parts.setdefault(part.path, []).append(part)
-    for path, of_file in parts.items():
-        try:
-            with rasterio.open(path) as image:
-                found[path] = Grid.of(image)
-                if why := _image_fault(image, of_file):
-                    return f"{path} {why}"
-        except rasterio.errors.RasterioIOError as error:
-            return f"{path} cannot be opened ({error})"
-        except InputError as error:
-            return str(error)
-    return None
-
-
-def _image_fault(image: rasterio.DatasetReader, parts: Sequence[Asset | Mask]) -> str | None:
-    if missing := [p.band for p in parts if p.band > image.count]:
-        return f"has {image.count} bands, but band {missing[0]} is asked for"
-    if any(isinstance(p, Mask) and np.dtype(image.dtypes[p.band - 1]).kind not in "iu" for p in parts):
-        return f"is a mask of type {image.dtypes[0]}, where whole numbers are expected"
-    return _truncation(image)
-
-
-def _truncation(image: rasterio.DatasetReader) -> str | None:
-    """Say where a GeoTIFF ends too early: a block that its index places beyond the end of the file."""
-    if image.driver != "GTiff" or "://" in image.name or image.name.startswith("/vsi"):
-        return None
-    size = os.path.getsize(image.name)
-    planes = 1 if image.interleaving == rasterio.enums.Interleaving.pixel else image.count
-    height, width = image.block_shapes[0]
-    for plane in range(1, planes + 1):
-        for row in range(-(-image.height // height)):
-            for column in range(-(-image.width // width)):
-                offset = image.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=plane)
-                length = image.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=plane)
-                if offset and int(offset) + int(length) > size:
-                    end = int(offset) + int(length)
-                    return f"is truncated: its block ({row}, {column}) ends at byte {end}, the file at {size}"
-    return None
+def write_table(inventory: Inventory, path: str | Path) -> None:
+    """Write a row per product: sensor, id, date, clear share from the masks, and why it was left out, if it was."""
+    rows = [
+        (a.sensor, str(a.date), a.id, "" if a.clear is None else f"{a.clear:.4f}", "") for a in inventory.acquisitions
+    ]
+    rows += [(p.sensor, str(p.date or ""), p.product, "", f"left out: {p.why}") for p in inventory.problems]
+    with files.whole(path) as draft, draft.open("w", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(["sensor", "id", "date", "clear", "note"])
+        table.writerows((sensor, name, day, *others) for sensor, day, name, *others in sorted(rows))
 
 
 def write_size(inventory: Inventory, bands: Mapping[str, Sequence[str]], path: str | Path) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import functools
-import itertools
 import logging
 import threading
 from collections import Counter
@@ -14,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from rasterio.windows import Window
 
-from parcelle import files, rasters
+from parcelle import features, files, rasters
 from parcelle.acquisitions import Inventory
 from parcelle.areas import Areas
+from parcelle.blocks import memory_mb as memory_of_blocks
 from parcelle.cube import CHUNK, Cube, Maker, Tile, Walk
 from parcelle.errors import InputError
-from parcelle.features import Recipe
+from parcelle.features import Recipe, Source
 from parcelle.images import GDAL, Images
 from parcelle.series import dates_of
 from parcelle.strips import Step
@@ -61,7 +61,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Mapped:
-    """Some rows of the map: products by name, counts by (region, class, own), clear pixels of each date."""
+    """Some rows of the map: products by name, counts by (region, class, own), clear pixels of regions of each date."""
 
     products: dict[str, np.ndarray]
     counts: Counter
@@ -93,7 +93,7 @@ def map_tile(
     inventory: Inventory,
     areas: Areas,
     models: Mapping[str, Sequence[Model]],
-    recipes: Sequence[Recipe],
+    sources: Sequence[Source],
     outputs: Mapping[str, str],
     options: Options,
     *,
@@ -107,7 +107,7 @@ def map_tile(
         inventory: Grid and acquisitions of the tile.
         areas: Its regions, and its own part.
         models: Models of each region of `areas`.
-        recipes: How features are made.
+        sources: What features come from.
         outputs: Path of each product.
         options: What is mapped.
         window: Side of a window, about; changes nothing but the memory.
@@ -115,7 +115,7 @@ def map_tile(
         tags: Written into every raster.
 
     Returns:
-        Pixels by (region, class, own), and clear pixels of each date by sensor.
+        Pixels by (region, class, own), and by sensor the pixels of each date that are clear, of those in regions.
 
     Raises:
         InputError: An image cannot be read; or a model knows a class that the nomenclature does not.
@@ -125,7 +125,7 @@ def map_tile(
     counts: Counter = Counter()
     with contextlib.ExitStack() as stack:
         images = stack.enter_context(Images())
-        tile = Tile(inventory, recipes, options.min_valid, images)
+        tile = Tile(inventory, sources, options.min_valid, images)
         mapper = _Mapper(tile, areas, [list(models[name]) for name in areas.regions], options, window)
         clear = [np.zeros(len(sensor.dates), np.int64) for sensor in tile.sensors]
         rasters_of = {
@@ -137,6 +137,7 @@ def map_tile(
             for part in parts:
                 counts += part.counts
                 clear = [total + more for total, more in zip(clear, part.clear, strict=True)]
+        counts += mapper.left_out()
         log.info("%d blocks decoded, %.1f MiB", images.blocks, images.decoded / 2**20)
     return counts, {s.recipe.sensor: total for s, total in zip(tile.sensors, clear, strict=True)}
 
@@ -149,7 +150,8 @@ class _Mapper:
     ) -> None:
         """Take the models of each region, in the order of `areas`."""
         self._tile, self._areas, self._models, self._options = tile, areas, models, options
-        self.walk = Walk(tile, window)
+        # Where no region is, nothing is read and nothing written: the rasters are 0 there.
+        self.walk = Walk(tile, window, functools.partial(areas.near, tile.inventory.grid))
         self._cubes: dict[Step, Cube] = {}
         self._own = threading.local()
 
@@ -158,18 +160,26 @@ class _Mapper:
         cube = self._cubes[step] = self.walk.begin(step)
         return cube.reading
 
+    def left_out(self) -> Counter:
+        """Pixels that are not mapped, counted as those of `_count`."""
+        counts: Counter = Counter()
+        for window in self.walk.left_out:
+            own = int(self._areas.own_pixels(self._tile.inventory.grid, window).sum())
+            counts += Counter({("", 0, True): own, ("", 0, False): window.height * window.width - own})
+        return counts
+
     def computing(self, step: Step) -> list[Job]:
         """Jobs that map some rows each of a window that was read."""
         cube, height = self._cubes.pop(step), step.window.height
-        rows = max(ROWS * CHUNK // step.window.width, 1)
+        rows = self._tile.functions.rows(max(ROWS * CHUNK // step.window.width, 1))
         return [functools.partial(self._map_rows, cube, i, min(i + rows, height)) for i in range(0, height, rows)]
 
     def _map_rows(self, cube: Cube, first: int, last: int) -> Mapped:
         """Map some rows of a window."""
         window, grid = cube.window, self._tile.inventory.grid
         place = Window(window.col_off, window.row_off + first, window.width, last - first)
-        valid = cube.valid(slice(first, last))
         region = self._areas.region_of(grid, place)
+        valid = cube.valid(slice(first, last), region >= 0)
         usable = np.where(valid.enough, region, np.int16(-1))
         products = self._predict(cube, first, usable)
         if "validity" in products:
@@ -184,13 +194,10 @@ class _Mapper:
             self._own.maker = Maker(self._tile)
         options, maker = self._options, self._own.maker
         made = {p: np.zeros((options.bands(p), *usable.shape), options.dtype(p)) for p in options.products}
-        size = -(-usable.shape[1] // -(-usable.shape[1] // CHUNK))
-        for row, start in itertools.product(range(usable.shape[0]), range(0, usable.shape[1], size)):
-            here = usable[row, start : start + size]
-            if (here >= 0).any():
-                planes = maker.features(cube, first + row, start, len(here), here >= 0)
-                parts = {p: values[:, row, start : start + len(here)] for p, values in made.items()}
-                predict(planes, here, self._models, options, parts)
+        for row, start, planes in maker.rows(cube, first, usable >= 0):
+            here = usable[row, start : start + planes.shape[1]]
+            parts = {p: values[:, row, start : start + len(here)] for p, values in made.items()}
+            predict(planes, here, self._models, options, parts)
         return made
 
 
@@ -255,7 +262,7 @@ def _count(region: np.ndarray, classes: np.ndarray, own: np.ndarray, names: list
 
 def memory_mb(
     size: Mapping[str, Mapping[str, float]],
-    recipes: Sequence[Recipe],
+    sources: Sequence[Source],
     options: Options,
     window: int,
     threads: int,
@@ -264,22 +271,26 @@ def memory_mb(
     """Peak memory of `map_tile` in MiB.
 
     Two windows are held, one being read and one being mapped: the values as they lie in the files, the masks, and the
-    products. Beside them, what an open file needs, and of each thread the features of a row.
+    products. Beside them, what an open file needs, and of each thread the features of a row, and the block of rows that
+    external functions see. What lies around a pixel makes windows larger.
 
     Args:
         size: Of each sensor, from `acquisitions/{tile}.size.json`.
-        recipes: Features.
+        sources: What features come from.
         options: What is mapped.
         window: Side of a window.
         threads: Threads.
         models_mb: Size of all models in memory.
 
     """
+    recipes, reach = features.of_sensors(sources), max((r.reach for r in features.of_sensors(sources)), default=0)
     values = sum(size[r.sensor]["acquisitions"] * _pixel_bytes(size[r.sensor], r) for r in recipes)
     written = sum(options.bands(p) * np.dtype(options.dtype(p)).itemsize for p in options.products)
     files_mb = sum(size[r.sensor]["files"] for r in recipes) * FILE_MB
     row = CHUNK * sum(_row_bytes(size[r.sensor], r) for r in recipes) + CHUNK * len(options.codes) * 8 * 4
-    return BASE_MB + models_mb + files_mb + (window**2 * 2 * (values + 2 * written) + threads * row) / 2**20
+    side = max(window, 4 * reach) + 2 * reach
+    blocks = threads * memory_of_blocks(recipes, features.externals(sources), size, CHUNK)
+    return BASE_MB + models_mb + files_mb + blocks + (side**2 * 2 * (values + 2 * written) + threads * row) / 2**20
 
 
 def _pixel_bytes(size: Mapping[str, float], recipe: Recipe) -> float:
@@ -288,9 +299,15 @@ def _pixel_bytes(size: Mapping[str, float], recipe: Recipe) -> float:
 
 
 def _row_bytes(size: Mapping[str, float], recipe: Recipe) -> float:
-    """Bytes for one pixel of the row that is being mapped: coarse bands interpolated, and features twice."""
-    item = np.dtype(recipe.dtype).itemsize
-    return size["acquisitions"] * size["bands"] * item + 2 * len(recipe.names) * 4
+    """Bytes for one pixel of the row that is being mapped.
+
+    Coarse bands interpolated; what is made of the acquisitions of a day, and of a month; one series smoothed; features
+    twice.
+    """
+    joined = 2 if recipe.composite else int(size["dates"] < size["acquisitions"])
+    values = (size["acquisitions"] + joined * size["dates"]) * size["bands"] * np.dtype(recipe.dtype).itemsize
+    smoothed = 8 * len(recipe.dates) if recipe.filling.smooths else 0
+    return values + smoothed + 2 * len(recipe.names) * 4
 
 
 def write_counts(counts: Counter, pixel_area: float, path: str) -> None:
@@ -304,14 +321,14 @@ def write_counts(counts: Counter, pixel_area: float, path: str) -> None:
             table.writerow([region, code, own + counts[region, code, False], own, f"{pixel_area:g}"])
 
 
-def write_clear(inventory: Inventory, clear: Mapping[str, np.ndarray], path: str | Path) -> None:
-    """Write the clear share of each date of each sensor over the tile."""
-    pixels = inventory.grid.height * inventory.grid.width
+def write_clear(inventory: Inventory, clear: Mapping[str, np.ndarray], counts: Counter, path: str | Path) -> None:
+    """Write the clear share of each date of each sensor, over the pixels of the tile that lie in regions."""
+    pixels = max(sum(number for (region, _, _), number in counts.items() if region), 1)
     with files.whole(path) as draft, draft.open("w", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(["sensor", "date", "acquisitions", "clear"])
-        for sensor, counts in clear.items():
+        for sensor, of_dates in clear.items():
             found = inventory.of(sensor)
             per_day = Counter(a.date for a in found)
-            for date, count in zip(dates_of(found), counts, strict=True):
+            for date, count in zip(dates_of(found), of_dates, strict=True):
                 table.writerow([sensor, date.isoformat(), per_day[date], f"{count / pixels:.6f}"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import geopandas as gpd
+import numpy as np
 import shapely
 
 from parcelle import files, vectors
@@ -78,7 +79,9 @@ def check_grid(plan: str | Path, tile: str, grid: Grid) -> None:
 
 
 def warn_of_gaps(tile: str, own: shapely.Geometry, regions: gpd.GeoDataFrame, path: str) -> None:
-    """Say how much of a tile's own part lies in no region, hence is not mapped."""
+    """Say how much of a tile's own part (of the area, where there is one) lies in no region, hence is not mapped."""
+    if own.is_empty:
+        return
     gap = shapely.area(shapely.difference(own, shapely.union_all(regions.geometry.to_numpy()))) / shapely.area(own)
     if gap > 0.001:
         log.warning("tile %s: %.1f %% of it lies in no region of %s and is not mapped", tile, 100 * gap, path)
@@ -95,6 +98,81 @@ def own_areas(grids: dict[str, Grid]) -> dict[str, shapely.Geometry]:
                 area = area.difference(grids[other].footprint_in(grid.crs))
         areas[name] = area
     return areas
+
+
+def parts_of(path: str, layer: str | None, grids: dict[str, Grid], polygons: gpd.GeoDataFrame) -> dict[str, Any]:
+    """Part of each tile that lies in the area of interest, in the tile's CRS.
+
+    Args:
+        path: File of the area.
+        layer: Its layer, where the file has several.
+        grids: Grids of the tiles.
+        polygons: From `reference.read`; those outside of the area are counted in the log.
+
+    Raises:
+        InputError: A tile has nothing of the area.
+
+    """
+    area = read_area(path, layer)
+    parts = {tile: part_of(area, grid) for tile, grid in grids.items()}
+    if outside := [tile for tile, part in parts.items() if part.is_empty]:
+        named = vectors.listed(outside)
+        raise InputError(f"tiles outside of the area {path}: {named}. Remove them from `tiles`, or enlarge the area.")
+    _warn_of_outsiders(polygons, area, path)
+    return parts
+
+
+def read_area(path: str, layer: str | None = None) -> gpd.GeoSeries:
+    """Where maps are made: one geometry, in the CRS of the file.
+
+    Raises:
+        InputError: The file holds no polygon, or something else.
+
+    """
+    frame = vectors.mend(vectors.read(path, [], layer), path)
+    if frame.empty:
+        raise InputError(f"{path} holds no polygon: draw the area in it, or remove `area`.")
+    return gpd.GeoSeries([shapely.union_all(frame.geometry.to_numpy())], crs=frame.crs)
+
+
+def _warn_of_outsiders(polygons: gpd.GeoDataFrame, area: gpd.GeoSeries, path: str) -> None:
+    """Say how many reference polygons lie outside of the area, hence are not learnt from."""
+    there = reproject(polygons.geometry.to_numpy(), polygons.crs, area.crs)
+    if outside := int((~shapely.intersects(there, area.iloc[0])).sum()):
+        log.warning("%d of %d reference polygons lie outside of the area %s", outside, len(polygons), path)
+
+
+def part_of(area: gpd.GeoSeries, grid: Grid) -> shapely.Geometry:
+    """Part of an area that lies in a tile, in the CRS of the tile; empty if it touches none of its pixels' centres."""
+    (found,) = _local(area, grid)
+    return found if found.area > 0 and found.intersects(_centres(grid)) else shapely.Polygon()
+
+
+def _local(series: gpd.GeoSeries, grid: Grid) -> np.ndarray:
+    """Polygons cut to the outline of a tile, in its CRS."""
+    around = grid.footprint_in(series.crs).buffer(_pixel_in(series.crs, grid))
+    # Cut before it is brought to the tile's CRS: a polygon may reach beyond where that is defined.
+    part = shapely.segmentize(shapely.intersection(series.to_numpy(), around), _step(series.crs))
+    local = shapely.make_valid(reproject(part, series.crs, grid.crs))
+    return _polygons(shapely.intersection(local, grid.footprint()))
+
+
+def common(first: shapely.Geometry, second: shapely.Geometry) -> shapely.Geometry:
+    """What two polygons have in common, without lines and points."""
+    return _polygons(np.array([shapely.intersection(first, second)]))[0]
+
+
+def _polygons(geometries: np.ndarray) -> np.ndarray:
+    """Without the points and lines that polygons have in common where they only touch."""
+    parts = [shapely.get_parts(shapely.get_parts(geometry)) for geometry in geometries]
+    areas = [part[shapely.get_dimensions(part) == 2] for part in parts]
+    return np.array([part[0] if len(part) == 1 else shapely.multipolygons(part) for part in areas])
+
+
+def _centres(grid: Grid) -> shapely.Polygon:
+    """Box around the pixel centres of a tile: what does not reach it holds none."""
+    x, y = grid.centres(grid.whole)
+    return shapely.box(x[0], y[-1], x[-1], y[0])
 
 
 def read_regions(path: str | None, field: str | None, layer: str | None = None) -> gpd.GeoDataFrame:
@@ -127,27 +205,26 @@ def read_regions(path: str | None, field: str | None, layer: str | None = None) 
     return frame
 
 
-def regions_in(regions: gpd.GeoDataFrame, grid: Grid, whole: bool) -> gpd.GeoDataFrame:
-    """Regions that reach a pixel centre of a tile, cut to its outline, in its CRS.
+def regions_in(
+    regions: gpd.GeoDataFrame, grid: Grid, whole: bool, area: shapely.Geometry | None = None
+) -> gpd.GeoDataFrame:
+    """Regions that reach a pixel centre of a tile, cut to its outline and to the area of interest, in its CRS.
 
     Args:
         regions: From `read_regions`.
         grid: Grid of the tile.
         whole: Whether there is one region that is everywhere.
+        area: From `part_of`; None for the whole tile.
 
     """
-    outline = grid.footprint()
     if whole:
-        return gpd.GeoDataFrame({"name": [WHOLE]}, geometry=[outline], crs=grid.crs)
-    around = grid.footprint_in(regions.crs).buffer(_pixel_in(regions.crs, grid))
-    near = regions[regions.intersects(around)]
-    # Cut before it is brought to the tile's CRS: a region may reach beyond where that is defined.
-    part = shapely.segmentize(shapely.intersection(near.geometry.to_numpy(), around), _step(regions.crs))
-    local = shapely.make_valid(reproject(part, regions.crs, grid.crs))
-    cut = gpd.GeoDataFrame({"name": near.name.to_numpy()}, geometry=shapely.intersection(local, outline), crs=grid.crs)
+        return gpd.GeoDataFrame({"name": [WHOLE]}, geometry=[grid.footprint() if area is None else area], crs=grid.crs)
+    near = regions[regions.intersects(grid.footprint_in(regions.crs).buffer(_pixel_in(regions.crs, grid)))]
+    local = _local(near.geometry, grid)
+    local = local if area is None else _polygons(shapely.intersection(local, area))
+    cut = gpd.GeoDataFrame({"name": near.name.to_numpy()}, geometry=local, crs=grid.crs)
     # One that reaches in by less than half a pixel holds no centre; it would need polygons and a model for nothing.
-    x, y = grid.centres(grid.whole)
-    reaches = (cut.area > 0) & cut.intersects(shapely.box(x[0], y[-1], x[-1], y[0]))
+    reaches = (cut.area > 0) & cut.intersects(_centres(grid))
     return cut[reaches].sort_values("name", ignore_index=True)
 
 

@@ -101,8 +101,9 @@ def schema() -> Node:
     """JSON schema (draft 2020-12) of a settings file."""
     content = Settings.model_json_schema(schema_generator=_Untitled)
     places = content["properties"]
-    # The short form, which a validator of the settings turns into a group.
+    # The short forms, which validators of the settings turn into groups.
     places["sampling"]["anyOf"] = [{"$ref": places["sampling"].pop("$ref")}, {"enum": ["all", None]}]
+    places["area"]["anyOf"].insert(1, {"type": "string", "minLength": 1})
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content, "title": "Settings of Parcelle"}
 
 
@@ -124,25 +125,42 @@ def _section(name: str, node: Node, group: Node, content: Node) -> Section:
 
 
 def _settings(group: Node, prefix: str, content: Node) -> Iterator[Setting]:
+    """Settings of a group, and of the groups in it; groups of the file as a whole have sections of their own."""
     for name, node in group["properties"].items():
-        required = name in group.get("required", ())
-        allowed = _link(name, node) if _group(node, content) else _allowed(node)
+        required, inner = name in group.get("required", ()), _group(node, content)
+        link = _below(node) if prefix else _link(name, node)
         default = "required" if required else _default(node, content)
-        yield Setting(f"`{prefix}{name}`", allowed, default, node.get("description", ""))
+        yield Setting(f"`{prefix}{name}`", link if inner else _allowed(node), default, node.get("description", ""))
+        if inner and prefix:
+            yield from _settings(inner, f"{prefix}{name}.{'<name>.' if _named(node) else ''}", content)
 
 
 def _group(node: Node, content: Node) -> Node | None:
     """Group of settings that a setting holds, if it does."""
-    inside = [node, *node.get("anyOf", ()), *node.get("patternProperties", {}).values()]
+    inside = [node, *node.get("anyOf", ()), *_named(node), node.get("items", {})]
     references = [part["$ref"] for part in inside if "$ref" in part]
     return content["$defs"][references[0].rpartition("/")[2]] if references else None
+
+
+def _named(node: Node) -> list[Node]:
+    """What a setting holds under names of the user's."""
+    return [*node.get("patternProperties", {}).values()]
+
+
+def _below(node: Node) -> str:
+    """Say of a setting in a group that it holds a group, whose settings follow."""
+    if _named(node):
+        return "groups of the settings below, each under a name"
+    return "list of groups of the settings below" if node.get("type") == "array" else "the settings below, or empty"
 
 
 def _link(name: str, node: Node) -> str:
     if "patternProperties" in node:
         return f"[groups](#{name}), each under a name"
-    short = [choice for part in node.get("anyOf", ()) for choice in part.get("enum", ()) if choice]
-    return " or ".join([f"[group](#{name})", *(f"`{choice}`" for choice in short)])
+    parts = node.get("anyOf", ())
+    short = [f"`{choice}`" for part in parts for choice in part.get("enum", ()) if choice]
+    short += [_word(part) for part in parts if part.get("type") == "string"]
+    return " or ".join([f"[group](#{name})", *short])
 
 
 def _allowed(node: Node) -> str:
@@ -186,7 +204,7 @@ def _default(node: Node, content: Node) -> str:
     value = node["default"]
     if value is None:
         return "empty"
-    if _group(node, content):
+    if _group(node, content) and value not in ([], {}):
         return "its defaults"
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1000)
     return f"`{text.splitlines()[0]}`"

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parcelle import files, mapping, samples, training
+from parcelle import feature_map, features, files, mapping, samples, training
 from parcelle.errors import StaleError
-from parcelle.features import Recipe
+from parcelle.features import Source
 from parcelle.settings import Settings
 
 # Asked for on top of the formula.
@@ -22,12 +22,12 @@ NODES = {"forest": 25_000, "extra-trees": 60_000}
 RATE = 40e6
 
 
-def classify_mb(size: str, recipes: Sequence[Recipe], settings: Settings, codes: Sequence[int], threads: int) -> int:
+def classify_mb(size: str, sources: Sequence[Source], settings: Settings, codes: Sequence[int], threads: int) -> int:
     """Memory of a `classify` job in MiB.
 
     Args:
         size: Path of the tile's `size.json`.
-        recipes: Features.
+        sources: What features come from.
         settings: All settings.
         codes: Classes.
         threads: Threads of the job.
@@ -36,19 +36,38 @@ def classify_mb(size: str, recipes: Sequence[Recipe], settings: Settings, codes:
     content = _read(size)
     options = mapping.Options(tuple(codes), tuple(settings.map.products), settings.map.min_valid)
     window = min(settings.window.size, int(content["pixels"] ** 0.5) + 1)
-    need = mapping.memory_mb(content["sensors"], recipes, options, window, threads, _models_mb(settings, len(codes)))
+    need = mapping.memory_mb(content["sensors"], sources, options, window, threads, _models_mb(settings, len(codes)))
     return int(MARGIN * need) + JOB_MB
 
 
-def sample_mb(size: str, recipes: Sequence[Recipe], settings: Settings, threads: int) -> int:
+def sample_mb(size: str, sources: Sequence[Source], settings: Settings, threads: int) -> int:
     """Memory of a `sample` job in MiB: as for mapping without models, and the table of samples twice.
 
     At most one pixel in fifty of a tile is taken to lie in polygons.
     """
     pixels = _read(size)["pixels"]
-    columns = sum(len(r.names) for r in recipes)
+    columns = len(features.names(sources))
     table = 2 * 4 * columns * pixels / 50 / 2**20
-    return int(classify_mb(size, recipes, settings, [1], threads) + MARGIN * table)
+    return int(classify_mb(size, sources, settings, [1], threads) + MARGIN * table)
+
+
+def feature_map_mb(
+    size: str, sources: Sequence[Source], chosen: Sequence[str], settings: Settings, threads: int
+) -> int:
+    """Memory of a `feature_map` job in MiB: as for mapping without models, and the features that are written.
+
+    Args:
+        size: Path of the tile's `size.json`.
+        sources: What features come from.
+        chosen: Names of the features to write.
+        settings: All settings.
+        threads: Threads of the job.
+
+    """
+    content = _read(size)
+    window = min(settings.window.size, int(content["pixels"] ** 0.5) + 1)
+    need = feature_map.memory_mb(content["sensors"], sources, chosen, window, threads)
+    return int(MARGIN * need) + JOB_MB
 
 
 def train_mb(paths: Sequence[str], settings: Settings, codes: Sequence[int], threads: int) -> int:

@@ -16,7 +16,7 @@ from parcelle import features
 from parcelle.acquisitions import Inventory
 from parcelle.areas import covered
 from parcelle.cube import CHUNK, Cube, Maker, Tile, Walk
-from parcelle.features import Recipe
+from parcelle.features import Source
 from parcelle.grid import Grid
 from parcelle.images import GDAL, Images
 from parcelle.samples import KEYS, first_of_each_polygon
@@ -87,7 +87,7 @@ def _around(geometry: Any, grid: Grid) -> Window | None:
     return Window(left, top, right - left, bottom - top) if right > left and bottom > top else None
 
 
-def sample(inventory: Inventory, pieces: gpd.GeoDataFrame, recipes: Sequence[Recipe], options: Options) -> pd.DataFrame:
+def sample(inventory: Inventory, pieces: gpd.GeoDataFrame, sources: Sequence[Source], options: Options) -> pd.DataFrame:
     """Read the features of all pixels in polygons; only blocks of the files that hold some are read.
 
     Returns:
@@ -99,8 +99,8 @@ def sample(inventory: Inventory, pieces: gpd.GeoDataFrame, recipes: Sequence[Rec
     """
     wanted = pixels(pieces, inventory.grid)
     _report_without_pixels(pieces, wanted)
-    kept = [part for part in _read(inventory, wanted, recipes, options) if len(part)]
-    table = pd.concat(kept, ignore_index=True) if kept else _empty(recipes)
+    kept = [part for part in _read(inventory, wanted, sources, options) if len(part)]
+    table = pd.concat(kept, ignore_index=True) if kept else _empty(sources)
     if options.per_polygon_max:
         table = first_of_each_polygon(table, options.per_polygon_max)
     _report_invalid(wanted, table, options)
@@ -108,10 +108,10 @@ def sample(inventory: Inventory, pieces: gpd.GeoDataFrame, recipes: Sequence[Rec
 
 
 def _read(
-    inventory: Inventory, wanted: pd.DataFrame, recipes: Sequence[Recipe], options: Options
+    inventory: Inventory, wanted: pd.DataFrame, sources: Sequence[Source], options: Options
 ) -> Iterator[pd.DataFrame]:
     with Images() as images:
-        tile = Tile(inventory, recipes, options.min_valid, images)
+        tile = Tile(inventory, sources, options.min_valid, images)
         sampler = _Sampler(tile, wanted, options)
         for _, parts in overlapped(sampler.walk.steps, sampler.reading, sampler.computing, options.threads, GDAL):
             yield from parts
@@ -124,7 +124,8 @@ class _Sampler:
     def __init__(self, tile: Tile, wanted: pd.DataFrame, options: Options):
         self._tile, self._options, self._wanted = tile, options, wanted
         self._scattered = Scattered(wanted.row.to_numpy(), wanted.column.to_numpy())
-        self.walk = Walk(tile, options.window)
+        # Nothing is done about windows without pixels: with an area of interest, that is most of them.
+        self.walk = Walk(tile, options.window, lambda window: len(self._scattered.near(window, 0).rows) > 0)
         self._cubes: dict[Step, Cube] = {}
 
     def reading(self, step: Step) -> Sequence[Job]:
@@ -153,8 +154,7 @@ class _Sampler:
             needed = np.zeros(places[-1] + 1, bool)
             needed[places] = True
             values[first:last] = maker.features(cube, int(rows[first]), start, len(needed), needed)[:, places].T
-        names = features.names([sensor.recipe for sensor in self._tile.sensors])
-        return pd.concat([part.reset_index(drop=True), pd.DataFrame(values, columns=names)], axis=1)
+        return pd.concat([part.reset_index(drop=True), pd.DataFrame(values, columns=self._tile.names)], axis=1)
 
 
 def _inside(wanted: pd.DataFrame, window: Window) -> pd.DataFrame:
@@ -176,9 +176,9 @@ def _spans(rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[int, int]]:
             first = i
 
 
-def _empty(recipes: Sequence[Recipe]) -> pd.DataFrame:
+def _empty(sources: Sequence[Source]) -> pd.DataFrame:
     types = {"polygon": "str", "code": "int32", "region": "str", "row": "int32", "column": "int32"}
-    values = dict.fromkeys(features.names(recipes), np.dtype(features.dtype_of(recipes)).name)
+    values = dict.fromkeys(features.names(sources), np.dtype(features.dtype_of(sources)).name)
     return pd.DataFrame({k: pd.Series([], dtype=t) for k, t in (types | values).items()})
 
 

@@ -131,7 +131,8 @@ class Series:
         around: Pixels of the tile that have a say in it.
         held: Pixels of the tile that `clear` is of: `around` and `fresh`.
         boxes: Of each group, the part of the images that is held.
-        values: Of each group ``(acquisition, band, row, column)``: int16 reflectance × 10,000, or float32 dB or K.
+        values: Of each group ``(acquisition, band, row, column)``: int16 reflectance × 10,000, or float32 dB or K, or
+            linear power where speckle is still to be filtered.
         clear: What masks say of `held` ``(acquisition, row, column)`` bool; of `around`, without what is not observed.
         known: Whether all values above, and to the left of `fresh` are known ``(acquisition, 2)`` bool.
         read: Acquisitions whose bands were read, since not all was masked ``(acquisition,)`` bool.
@@ -304,7 +305,7 @@ class Sensor:
         buffer = self.recipe.mask_buffer
         if buffer == 0:
             return self._clear(mask, factor, area)
-        around = _grown(area, buffer, self._grid)
+        around = grown(area, buffer, self._grid)
         return decoding.grown(self._clear(mask, factor, around), buffer)[_within(area, around)]
 
     def _clear(self, mask: Mask, factor: int | None, area: Window) -> np.ndarray:
@@ -324,7 +325,7 @@ class Sensor:
     def _read_group(self, place: int, i: int, series: Series) -> bool:
         """Read the bands of one pixel size; whether all of what was read is observed."""
         group, box, values = self.groups[i], series.boxes[i], series.values[i][place]
-        acquisition, complete = self.acquisitions[place], True
+        acquisition, complete, power = self.acquisitions[place], True, self.recipe.power
         for path, bands in _by_file(acquisition, [self.recipe.bands[k] for k in group.bands]).items():
             assets = [acquisition.assets[self.recipe.bands[group.bands[k]]] for k in bands]
             block = WARPED if group.warped else self._images.header(path).block
@@ -334,7 +335,7 @@ class Sensor:
                 read = self._read_warped if group.warped else self._read_straight
                 raw, meaning = read(path, assets, part, straight)
                 for band, asset, k in zip(raw, meaning, bands, strict=True):
-                    complete &= decoding.store(band, asset, values[k], rows.start, columns.start)
+                    complete &= decoding.store(band, asset, values[k], rows.start, columns.start, power)
         return complete
 
     def _read_straight(
@@ -370,7 +371,7 @@ def _by_file(acquisition: Acquisition, bands: Sequence[str]) -> dict[str, list[i
     return files
 
 
-def _grown(area: Window, pixels: int, grid: Grid) -> Window:
+def grown(area: Window, pixels: int, grid: Grid) -> Window:
     """An area with so many pixels around it, within the grid."""
     top, left = max(area.row_off - pixels, 0), max(area.col_off - pixels, 0)
     bottom = min(area.row_off + area.height + pixels, grid.height)

@@ -4,78 +4,18 @@ The JSON schema, `config/README.md` and the page of the documentation are writte
 (``python -m parcelle.reference_pages``); a test fails where they lag behind.
 """
 
-import datetime
 import os
-import re
-import string
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
 from parcelle import refusals
-from parcelle.errors import ParcelleError, SettingsError
+from parcelle.errors import SettingsError
+from parcelle.settings_sensors import Composite, External, Sensor
+from parcelle.settings_values import Day, Group, Name, Place
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-
-
-def _expanded(path: str) -> str:
-    """Replace environment variables; one that is not set is refused rather than left in the path."""
-    expanded = os.path.expandvars(os.path.expanduser(path))
-    if missing := re.search(r"\$\{?(\w+)", expanded):
-        raise ValueError(f"environment variable {missing[1]} is not set: export it, or write the path")
-    return expanded
-
-
-def _plain(path: str) -> str:
-    """Refuse characters that the workflow gives a meaning; write a folder in one way only."""
-    if re.search(r"[{}\x00-\x1f]", path):
-        raise ValueError("no braces and no control characters may stand in it")
-    return os.path.normpath(path)
-
-
-File = Annotated[str, Field(min_length=1), AfterValidator(_expanded)]
-Place = Annotated[File, AfterValidator(_plain)]
-
-
-def _only_tile(path: str) -> str:
-    """Refuse a placeholder other than the tile's, which nothing would fill in."""
-    try:
-        names = {name for _, name, _, _ in string.Formatter().parse(path) if name is not None}
-    except ValueError:
-        names = {"?"}
-    if names - {"tile"}:
-        raise ValueError("only {tile} may stand in braces")
-    return path
-
-
-def _day(value: Any) -> Any:
-    """Read a date written as text; a number would be taken for seconds since 1970."""
-    if isinstance(value, str):
-        try:
-            return datetime.date.fromisoformat(value)
-        except ValueError:
-            pass
-    if isinstance(value, datetime.datetime) or not isinstance(value, datetime.date):
-        raise ValueError("allowed: a date such as 2018-03-31")
-    return value
-
-
-Day = Annotated[datetime.date, BeforeValidator(_day)]
-
-
-class Group(BaseModel):
-    """Settings that are read-only, refuse unknown names and guess no types: `true` is not the number 1."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+__all__ = ["Composite", "External", "Group", "Sensor"]
 
 
 class Period(Group):
@@ -100,76 +40,6 @@ class Period(Group):
         return self
 
 
-class Sensor(Group):
-    """One satellite product and what is made of it."""
-
-    format: str = Field(
-        description="`sentinel2-theia-l2a`, `stac`, or a sensor of your own as `module:Class`.",
-        examples=["sentinel2-theia-l2a"],
-    )
-    path: Annotated[File, AfterValidator(_only_tile)] = Field(
-        description="Where the images are; `{tile}` stands for the tile's name. Product folders: their parent "
-        "(`/{tile}` is added where it is not named). `stac`: the ItemCollection of a tile. `$VARIABLES` of the "
-        "environment are replaced."
-    )
-    collection: str | None = Field(
-        None, description="For `stac`, which needs it: the collection to take from the items."
-    )
-    reflectance: Literal["FRE", "SRE"] | None = Field(
-        None, description="For formats of Theia: flat (FRE, the default) or surface reflectance (SRE)."
-    )
-    invalid: list[int] | None = Field(
-        None,
-        description="For formats with a classification as mask: its values that are not valid, instead of the "
-        "format's own.",
-    )
-    orbit: Literal["ascending", "descending"] | None = Field(
-        None, description="For Sentinel-1: the direction of flight. Each is a sensor of its own."
-    )
-    kind: Literal["continuous", "categorical"] | None = Field(
-        None, description="For `rasters`: numbers (the default), or codes, which are never interpolated."
-    )
-    names: list[str] | None = Field(None, min_length=1, description="For `rasters`: names of the bands of the files.")
-    assets: dict[str, Any] | None = Field(
-        None, description="For `stac`: what the bands and masks of a collection are, where Parcelle does not know it."
-    )
-    bands: list[str] | None = Field(
-        None,
-        min_length=1,
-        description="Bands to use, by the sensor's names; all of its spectral bands by default.",
-    )
-    resampling: Literal["bilinear", "cubic", "nearest"] = Field(
-        "bilinear", description="How coarser bands, and images on other grids, are brought to the tile's grid."
-    )
-    mask_buffer: int = Field(
-        0,
-        ge=0,
-        le=500,
-        description="Pixels of the tile around what masks call invalid, along rows and columns, that are not valid "
-        "either.",
-    )
-    step: int | None = Field(None, ge=1, le=366, description="Days between regular dates; those of `period` if empty.")
-    indices: list[Literal["ndvi", "ndwi", "brightness"]] | None = Field(
-        None,
-        description="Indices to add to the bands; by default all three for an optical sensor that has their bands.",
-    )
-    additional: list[str] = Field(
-        [],
-        description="Features of your own, as expressions of band names, e.g. `(b8-b3)/(b8+b3)`. Operators "
-        "`+ - * / **`; functions `abs sqrt log exp minimum maximum`. Reflectances are × 10,000. x / 0 is 0.",
-    )
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        from parcelle import features, sensors
-
-        try:
-            features.check(self, sensors.of(self))
-        except ParcelleError as error:
-            raise ValueError(str(error)) from None
-        return self
-
-
 class Reference(Group):
     """Polygons whose class someone vouches for."""
 
@@ -184,6 +54,18 @@ class Regions(Group):
     path: Place = Field(description="Any vector file, in any CRS.")
     field: str = Field(description="Field with the region's name.")
     layer: str | None = Field(None, description="Layer, where the file has several.")
+
+
+class Area(Group):
+    """Where maps are made, if not on whole tiles."""
+
+    path: Place = Field(description="Any vector file with polygons, in any CRS. `area: FILE` is short for it.")
+    layer: str | None = Field(None, description="Layer, where the file has several.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _file(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
 
 
 class Split(Group):
@@ -258,6 +140,11 @@ class Map(Group):
         1, ge=1, description="A pixel with fewer valid dates in any sensor is no data, and no sample."
     )
     freeze: bool = Field(False, description="Map with the models that are there, without training them again.")
+    features: list[str] = Field(
+        [],
+        description="Features that `snakemake … features` writes as rasters, by patterns of their names, such as "
+        "`s2.ndvi.*`.",
+    )
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
@@ -320,10 +207,18 @@ class Settings(Group):
     sensors: dict[Name, Sensor] = Field(
         min_length=1, description="Sensors by a short name, which starts the features' names."
     )
+    external: dict[Name, External] = Field(
+        {}, description="Functions of your own that make features, by a short name, which starts the features' names."
+    )
     period: Period = Field(description="Regular dates.")
     reference: Reference = Field(description="Reference polygons.")
     nomenclature: Place = Field(description="CSV of the classes: code, name, colour, parent.")
     regions: Regions | None = Field(None, description="Areas with a model each; one model for all tiles if empty.")
+    area: Area | None = Field(
+        None,
+        description="Where maps are made: outside of it nothing is read, learnt from or mapped. The tiles as a whole "
+        "if empty.",
+    )
     seeds: int = Field(
         5, ge=1, le=1000, description="Number of learn/validation splits, and models that are validated."
     )
@@ -334,6 +229,11 @@ class Settings(Group):
     mosaic: Mosaic = Field(Mosaic(), description="Mosaic.")
     on_bad_acquisition: Literal["fail", "skip"] = Field(
         "fail", description="What to do with an acquisition that is truncated, incomplete or on another grid."
+    )
+    check: Literal["headers", "full"] = Field(
+        "headers",
+        description="How the inventory looks at files: at headers and some blocks of masks, or at every block, which "
+        "takes as long as reading all images.",
     )
     window: Window = Field(Window(), description="Windows.")
     cache: Literal["none", "scratch"] = Field(
@@ -356,6 +256,11 @@ class Settings(Group):
         if len(set(self.tiles)) < len(self.tiles):
             twice = next(t for i, t in enumerate(self.tiles) if t in self.tiles[:i])
             raise ValueError(f"tiles: found {twice!r} twice; list each tile once")
+        if both := sorted(set(self.external) & set(self.sensors)):
+            raise ValueError(f"external: found {both[0]!r}, which is a sensor's name too; choose another")
+        if len({one.replace for one in self.external.values()}) > 1:
+            name = next(name for name, one in self.external.items() if not one.replace)
+            raise ValueError(f"external.{name}.replace: found False, but others replace; set it in all, or in none")
         if self.map.model != "all" and (wrong := [s for s in self.map.model if not 0 <= s < self.seeds]):
             raise ValueError(
                 f"map.model: found seed {wrong[0]}; allowed: 0 to {self.seeds - 1} (`seeds` is {self.seeds})"

@@ -95,9 +95,18 @@ class Walk:
             self._keep(place, *before)
             self._take(place, step, series, before[1] if _beside(before[0], step) else None)
         above, left, corner = (self._flags.get((step.row - r, step.column - c)) for r, c in ((1, 0), (0, 1), (1, 1)))
+        self._forget(series, place, above is None, left is None)
         series.known[place] = [flags is None or flags[0][place] for flags in (above, left)]
         series.suspect[place] = any(flags is not None and flags[1][place] for flags in (above, left, corner))
         self._sensor.read(place, series)
+
+    def _forget(self, series: Series, place: int, above: bool, left: bool) -> None:
+        """Take nothing for clear that lies in windows which were left out: what is held of it is of others."""
+        rows, columns = series.fresh.row_off - series.held.row_off, series.fresh.col_off - series.held.col_off
+        if above:
+            series.clear[place][:rows, columns:] = False
+        if left:
+            series.clear[place][:, :columns] = False
 
     def _keep(self, place: int, step: Step, series: Series) -> None:
         """Keep the last rows of a window, for those below."""

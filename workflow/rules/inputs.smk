@@ -2,6 +2,7 @@ checkpoint plan:
     input:
         reference=config["reference"]["path"],
         regions=(config["regions"] or {"path": []})["path"],
+        area=(config["area"] or {"path": []})["path"],
     output:
         plan="<results>/plan.json",
         reference=collect("<results>/reference/{tile}.parquet", tile=TILES),
@@ -23,6 +24,7 @@ checkpoint plan:
         layer=config["reference"]["layer"],
         region=(config["regions"] or {"field": None})["field"],
         region_layer=(config["regions"] or {"layer": None})["layer"],
+        area_layer=(config["area"] or {"layer": None})["layer"],
         fingerprint=fingerprint_of_vectors,
         group=config["split"]["field"],
         classes=CLASSES.names_by_code(),
@@ -36,15 +38,17 @@ rule inventory:
     output:
         acquisitions="<results>/acquisitions/{tile}.json",
         tile_size="<results>/acquisitions/{tile}.size.json",
+        table="<results>/acquisitions/{tile}.csv",
     log:
         "<logs>/inventory/{tile}.log",
     benchmark:
         "<benchmarks>/inventory/{tile}.tsv"
     conda:
         "../../envs/cpu.yaml"
+    threads: 2
     resources:
         mem_mb=1000,
-        runtime=60,
+        runtime=240 if SETTINGS.check == "full" else 60,
     params:
         fingerprint=fingerprint_of,
         asked=INVENTORY,

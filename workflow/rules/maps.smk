@@ -19,7 +19,7 @@ rule classify:
         mem_mb=classify_memory,
         runtime=classify_minutes,
     params:
-        recipes=[recipe.to_dict() for recipe in RECIPES],
+        sources=features.to_dicts(SOURCES),
         codes=CLASSES.codes,
         products=PRODUCTS,
         seeds=MAP_SEEDS,
@@ -27,3 +27,32 @@ rule classify:
         digest=provenance.digest(SETTINGS),
     script:
         "../../scripts/classify.py"
+
+
+rule feature_map:
+    input:
+        acquisitions="<results>/acquisitions/{tile}.json",
+        tile_size="<results>/acquisitions/{tile}.size.json",
+    output:
+        features="<results>/features/{tile}.tif",
+    log:
+        "<logs>/feature_map/{tile}.log",
+    benchmark:
+        "<benchmarks>/feature_map/{tile}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=feature_map_memory,
+        runtime=classify_minutes,
+    params:
+        sources=features.to_dicts(feature_map.needed(SOURCES, FEATURES)),
+        names=FEATURES,
+        min_valid=config["map"]["min_valid"],
+    script:
+        "../../scripts/feature_map.py"
+
+
+rule features:
+    input:
+        feature_maps,

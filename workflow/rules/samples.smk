@@ -16,7 +16,7 @@ rule sample:
         mem_mb=sample_memory,
         runtime=sample_minutes,
     params:
-        recipes=[recipe.to_dict() for recipe in RECIPES],
+        sources=features.to_dicts(SOURCES),
         min_valid=config["map"]["min_valid"],
         per_polygon_max=config["sampling"]["per_polygon_max"],
     script:

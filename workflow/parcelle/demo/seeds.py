@@ -15,7 +15,7 @@ from parcelle import acquisitions, cube, features, mapping, settings, training
 from parcelle.areas import Areas
 from parcelle.demo import truth
 from parcelle.errors import ParcelleError
-from parcelle.features import Recipe
+from parcelle.features import Source
 from parcelle.nomenclature import Nomenclature
 from parcelle.settings import Settings
 from parcelle.windows import windows
@@ -34,17 +34,17 @@ def map_accuracies(folder: str | Path, checked: Settings) -> dict[str, truth.Cou
     """
     total = np.zeros((checked.seeds, 2), int)
     for tile in checked.tiles:
-        total += _tile(folder, tile, checked, features.recipes(checked))
+        total += _tile(folder, tile, checked, features.sources(checked))
     return {str(seed): (int(right), int(all)) for seed, (right, all) in enumerate(total)}
 
 
-def _tile(folder: str | Path, tile: str, checked: Settings, recipes: list[Recipe]) -> np.ndarray:
+def _tile(folder: str | Path, tile: str, checked: Settings, sources: list[Source]) -> np.ndarray:
     """Correct and all pixels of a tile by seed ``(seed, 2)``; its images are read once."""
     results = checked.results
     inventory = acquisitions.read(f"{results}/acquisitions/{tile}.json")
     areas = Areas.read(f"{results}/areas/{tile}.parquet")
     options = mapping.Options(tuple(Nomenclature.read(checked.nomenclature).codes), ("class",), checked.map.min_valid)
-    names = features.names(recipes)
+    names = features.names(sources)
     models = [
         [[training.load(f"{results}/model/{region}/{seed}/model.json", names)] for region in areas.regions]
         for seed in range(checked.seeds)
@@ -53,7 +53,7 @@ def _tile(folder: str | Path, tile: str, checked: Settings, recipes: list[Recipe
         true = image.read(1)
     counts = np.zeros((checked.seeds, 2), int)
     for window in windows(inventory.grid.height, inventory.grid.width, checked.window.size):
-        data = cube.read(inventory, recipes, window, options.min_valid)
+        data = cube.read(inventory, sources, window, options.min_valid)
         region = areas.region_of(inventory.grid, window)
         here = true[window.toslices()]
         planes = data.features().reshape(-1, len(names)).T

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from parcelle import sensors
 from parcelle.assessment import COUNTRY
 from parcelle.nomenclature import LandClass
 from parcelle.report.formats import count, named, percent
@@ -16,6 +17,8 @@ from parcelle.settings import Map, Settings, Split
 FEW_GROUPS = 10
 # Pictures of calendars on the page; of more tiles, those with the fewest clear dates.
 CALENDARS = 12
+# Rows of a picture of the calendars of many tiles.
+ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -280,9 +283,32 @@ def calendars_of(tiles: Sequence[Tile]) -> list[Tile]:
     return sorted(tiles, key=lambda tile: (tile.clear_dates, tile.name))[:CALENDARS]
 
 
+def dated(settings: Settings) -> list[str]:
+    """Names of the sensors whose images have dates, in the order of the settings."""
+    return [name for name, s in settings.sensors.items() if not getattr(sensors.of(s), "static", False)]
+
+
+def rows_of(tiles: Sequence[Tile]) -> list[Tile]:
+    """Choose the tiles that are drawn as one row each: none if all have a calendar of their own; of many, the worst."""
+    if len(tiles) <= CALENDARS:
+        return []
+    worst = sorted(tiles, key=lambda tile: (tile.clear_dates, tile.name))[:ROWS]
+    return [tile for tile in tiles if tile in worst]
+
+
+def rows_sentence(tiles: Sequence[Tile]) -> str:
+    """Say which tiles are drawn as one row each."""
+    marks = "Each mark is a date, as dark as its clear share; a cross is a product that was skipped."
+    few = f" Of {count(len(tiles))} tiles, these are the {ROWS} with the fewest clear dates of a pixel."
+    return marks + (few if len(tiles) > ROWS else "")
+
+
 def calendars_sentence(tiles: Sequence[Tile]) -> str:
     """Say which tiles' calendars are drawn."""
-    bars = "Each bar is a date, as high and as dark as the share of the tile that was seen clear."
+    bars = (
+        "Each bar is a date, as high and as dark as its clear share; a cross is a product that was skipped. The list "
+        "below says why."
+    )
     if len(tiles) <= CALENDARS:
         return bars
     return (

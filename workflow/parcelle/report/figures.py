@@ -29,6 +29,9 @@ PAGE_DPI = 96
 # The palest part of the ramp would be lost on white.
 CLEAR_RAMP, CLEAR_START = "YlGnBu", 0.25
 RIGHT, WRONG = "Blues", "Oranges"
+LEFT_OUT = "#c2410c"
+# Height of a tile among many, in inches.
+ROW = 0.14
 LABEL = 30
 # Width of a letter, as a share of its size; of capitals and wide scripts somewhat more.
 LETTER = 0.62
@@ -127,6 +130,8 @@ def _frame(axes: Axes, labels: Sequence[str], samples: np.ndarray, size: float) 
 def calendar(tile: Tile, first: datetime.date, last: datetime.date) -> Figure:
     """Draw the dates of each sensor over a tile, a bar each, as high and as dark as its clear share.
 
+    A cross stands where a product was left out.
+
     Args:
         tile: The tile.
         first: First day of the axis.
@@ -141,9 +146,54 @@ def calendar(tile: Tile, first: datetime.date, last: datetime.date) -> Figure:
     start, end = date2num(first), date2num(last) + 1
     for row, dates in enumerate(tile.sensors):
         _bars(axes, rows - 1 - row, dates, thickness=max(0.8, (end - start) / 240))
+        skipped = _skipped(tile, dates.sensor)
+        axes.plot(skipped, [rows - 0.59 - row] * len(skipped), "x", color=LEFT_OUT, markersize=5, markeredgewidth=1.5)
     axes.set(xlim=(start, end), ylim=(-0.06, rows - 0.06))
     names = [shortened(s.sensor, 14) for s in reversed(tile.sensors)]
     axes.set_yticks(np.arange(rows) + 0.4, names, size=8.5, color=_INK, parse_math=False)
+    _days(axes)
+    return figure
+
+
+@_drawn
+def calendars(tiles: Sequence[Tile], sensor: str, first: datetime.date, last: datetime.date) -> Figure:
+    """Draw the dates of one sensor over many tiles, a row each: a date is as dark as its clear share.
+
+    A cross stands where a product was left out.
+
+    Args:
+        tiles: The tiles, from top to bottom.
+        sensor: Name of the sensor.
+        first: First day of the axis.
+        last: Last day.
+
+    """
+    names = [shortened(tile.name, 14) for tile in tiles]
+    width, height = 10.0, 0.6 + ROW * len(tiles)
+    figure = Figure(figsize=(width, height))
+    left = 0.15 + 0.075 * max(map(len, names))
+    axes = figure.add_axes((left / width, 0.3 / height, 1 - (left + 0.15) / width, ROW * len(tiles) / height))
+    start, end = date2num(first), date2num(last) + 1
+    thick = max(0.8, (end - start) / 240)
+    for row, tile in enumerate(reversed(tiles)):
+        (dates,) = (found for found in tile.sensors if found.sensor == sensor)
+        days, skipped = date2num(dates.dates) + 0.5, _skipped(tile, sensor)
+        axes.broken_barh([(day - thick / 2, thick) for day in days], (row, 0.8), facecolors=_shades(dates))
+        axes.plot(skipped, [row + 0.4] * len(skipped), "x", color=LEFT_OUT, markersize=3, markeredgewidth=1)
+    axes.set(xlim=(start, end), ylim=(-0.1, len(tiles)))
+    axes.set_yticks(np.arange(len(tiles)) + 0.4, names[::-1], size=7, color=_INK, parse_math=False)
+    _days(axes)
+    axes.tick_params(axis="x", labeltop=True)
+    return figure
+
+
+def _skipped(tile: Tile, sensor: str) -> list[float]:
+    """Days of the products of a sensor that were left out, where they are known."""
+    return [float(date2num(p.date)) + 0.5 for p in tile.problems if p.sensor == sensor and p.date]
+
+
+def _days(axes: Axes) -> None:
+    """Write days below, and nothing else around."""
     locator = AutoDateLocator(minticks=4, maxticks=14)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
@@ -151,18 +201,16 @@ def calendar(tile: Tile, first: datetime.date, last: datetime.date) -> Figure:
     axes.tick_params(axis="x", length=3, color=_LINE, labelcolor=_MUTED, labelsize=8)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(_LINE)
-    return figure
 
 
 def _bars(axes: Axes, base: float, dates: Dates, thickness: float) -> None:
     """Draw the dates of one sensor; behind each bar stands a pale one of full height."""
-    days, clear = date2num(dates.dates) + 0.5, np.array(dates.clear)
+    days = date2num(dates.dates) + 0.5
     axes.bar(days, 0.82, thickness, base, color="#eceef1")
-    axes.bar(
-        days,
-        0.82 * clear,
-        thickness,
-        base,
-        color=matplotlib.colormaps[CLEAR_RAMP](CLEAR_START + (1 - CLEAR_START) * clear),
-    )
+    axes.bar(days, 0.82 * np.array(dates.clear), thickness, base, color=_shades(dates))
     axes.axhline(base, color=_LINE, linewidth=0.6, zorder=0)
+
+
+def _shades(dates: Dates) -> np.ndarray:
+    """Colour of each date: the darker, the clearer."""
+    return matplotlib.colormaps[CLEAR_RAMP](CLEAR_START + (1 - CLEAR_START) * np.array(dates.clear))

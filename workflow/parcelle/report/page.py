@@ -55,7 +55,7 @@ def write(
 
     """
     found = read_assessment(tables, classes.codes)
-    tiles = read_tiles(clear_shares, acquisitions, list(settings.sensors))
+    tiles = read_tiles(clear_shares, acquisitions, content.dated(settings))
     shown = (
         _facts(settings, tiles)
         | _pictures({Path(path).stem: path for path in mosaics}, classes)
@@ -136,10 +136,15 @@ def _areas(found: Assessment) -> dict[str, Any]:
 def _acquired(tiles: Sequence[Tile], settings: Settings) -> dict[str, Any]:
     padding = datetime.timedelta(days=settings.period.padding)
     first, last = settings.period.start - padding, settings.period.end + padding
+    rows, names = content.rows_of(tiles), content.dated(settings)
     return {
         "tiles": tiles,
+        "sensors": names,
+        "overviews": [(name, figures.calendars(rows, name, first, last)) for name in names if rows],
+        "overviews_sentence": content.rows_sentence(tiles),
         "calendars": [(tile, figures.calendar(tile, first, last)) for tile in content.calendars_of(tiles)],
         "calendars_sentence": content.calendars_sentence(tiles),
+        "left_out_colour": figures.LEFT_OUT,
         "clear_ramp": maps.gradient(figures.CLEAR_RAMP, figures.CLEAR_START),
         "problems": [(tile.name, problem) for tile in tiles for problem in tile.problems],
     }

@@ -14,11 +14,17 @@ __all__ = ["FORMATS", "Acquisition", "Asset", "Band", "Format", "Mask", "Problem
 
 FORMATS = {
     "sentinel2-theia-l2a": "parcelle.sensors.theia:Sentinel2L2A",
+    "sentinel2-theia-l3a": "parcelle.sensors.theia:Sentinel2L3A",
+    "sentinel2-sen2cor-l2a": "parcelle.sensors.sen2cor:Sentinel2L2A",
+    "landsat-c2-l2": "parcelle.sensors.landsat:LandsatC2L2",
+    "landsat-theia": "parcelle.sensors.theia_landsat:LandsatTheia",
+    "sentinel1-s1tiling": "parcelle.sensors.s1tiling:Sentinel1",
     "stac": "parcelle.sensors.stac:Stac",
+    "rasters": "parcelle.sensors.rasters:Rasters",
 }
 CONTRACT = ("bands", "optical", "products", "find")
 
-# Settings of a sensor that go to its format, where that takes them.
+# Settings of a sensor that go to its format, where that takes them; and `path`, which all have.
 OPTIONS = ("collection", "reflectance", "invalid", "orbit", "kind", "names", "assets")
 
 
@@ -51,6 +57,8 @@ def of(settings: "Sensor") -> Format:
     given = {name: value for name in OPTIONS if (value := getattr(settings, name)) is not None}
     if refused := [name for name in given if name not in taken]:
         raise SettingsError(f"format {settings.format!r} takes no `{refused[0]}`: remove it")
+    if "path" in taken:
+        given["path"] = settings.path
     format = kind(**given)
     if missing := [name for name in CONTRACT if not hasattr(format, name)]:
         raise SettingsError(f"format {settings.format!r} is not a sensor: it has no {', '.join(missing)}")

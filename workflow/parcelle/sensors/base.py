@@ -45,7 +45,11 @@ class Mask:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """One date of one sensor over a tile; `fingerprint` changes when a file of it is replaced."""
+    """One date of one sensor over a tile.
+
+    The inventory adds the last two: `fingerprint` changes when a file of it is replaced; `clear` is the share of the
+    tile that no mask calls invalid, where there are masks.
+    """
 
     id: str
     sensor: str
@@ -53,6 +57,7 @@ class Acquisition:
     assets: dict[str, Asset]
     masks: tuple[Mask, ...] = ()
     fingerprint: str = ""
+    clear: float | None = None
 
     @property
     def date(self) -> dt.date:
@@ -62,11 +67,12 @@ class Acquisition:
 
 @dataclass(frozen=True)
 class Problem:
-    """A product that cannot be used, and why, in one clause; and its day, where its name says it."""
+    """A product that cannot be used, and why, in one clause; its day and its sensor, where they are known."""
 
     product: str
     why: str
     date: dt.date | None = None
+    sensor: str = ""
 
     def __str__(self) -> str:
         """For messages and logs."""
@@ -82,6 +88,9 @@ class Format(Protocol):
         tiled: Whether products are cut to tiles, so that all of a tile have one grid; True where it is not said. An
             image on another grid is a fault then; of formats that are not tiled, images are warped.
         static: Whether there is one image of a tile, of no date; False where it is not said.
+        auxiliary: Whether its images do not give a tile's grid where others can; False where it is not said.
+        default: Names of the bands that are used unless settings name others; where it is not said, all that have the
+            unit of the first one.
         date_of: If there is one: the day of one of `products`, or None. Without it, products of other years in one
             folder are inputs of every run.
 
@@ -98,7 +107,7 @@ class Format(Protocol):
         ...
 
     def find(self, path: str, tile: str, sensor: str) -> tuple[list[Acquisition], list[Problem]]:
-        """List the acquisitions of a tile, of all dates, with every band; and the products that have none.
+        """List the acquisitions of a tile, of all dates, with every band they have; and the products that are no good.
 
         Args:
             path: The setting `sensors.*.path`, which may hold `{tile}`.

@@ -1,166 +1,153 @@
-"""STAC ItemCollections: a file per tile that lists the images and what their bands mean."""
+"""STAC items: files or catalogues that list the images and what their bands mean."""
 
 import datetime
-import json
-from collections import ChainMap, defaultdict
+import os
+from collections import ChainMap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pystac
 
+from parcelle import acquisitions, sensors
 from parcelle.errors import InputError, SettingsError
-from parcelle.sensors.base import Acquisition, Asset, Band, Mask, Problem
-
-
-@dataclass(frozen=True)
-class Collection:
-    """What a catalogue does not say of a collection: the band names of Parcelle, and which pixels are valid.
-
-    Attributes:
-        optical: Whether its dates count in the `validity` product.
-        bands: Bands that Parcelle offers.
-        names: Their names in the items (`eo:bands`, `bands`), in the same order.
-        mask: Asset or band with the quality values, if any.
-        invalid_values: Values of the mask that are not valid.
-        invalid_bits: Bits of the mask, any of which makes a pixel invalid.
-
-    """
-
-    optical: bool
-    bands: tuple[Band, ...]
-    names: tuple[str, ...]
-    mask: str | None = None
-    invalid_values: tuple[int, ...] = ()
-    invalid_bits: int = 0
-
-
-_SENTINEL2 = (
-    Band("b2", "blue", 10), Band("b3", "green", 10), Band("b4", "red", 10),
-    Band("b5", "rededge071", 20), Band("b6", "rededge075", 20), Band("b7", "rededge078", 20),
-    Band("b8", "nir", 10), Band("b8a", "nir08", 20), Band("b11", "swir16", 20), Band("b12", "swir22", 20),
-)  # fmt: skip
-_LANDSAT8 = (
-    Band("b2", "blue", 30), Band("b3", "green", 30), Band("b4", "red", 30),
-    Band("b5", "nir", 30), Band("b6", "swir16", 30), Band("b7", "swir22", 30),
-    Band("b10", "lwir11", 100, "K"), Band("b11", "lwir12", 100, "K"),
-)  # fmt: skip
-
-# Bits of the Collection-1 Landsat 8 `pixel_qa` (Landsat 8 Surface Reflectance Code Product Guide, table 5-3):
-# 0 fill, 3 cloud shadow, 5 cloud, 9 cirrus confidence medium or high. Snow (4) is an observation.
-_PIXEL_QA = 1 << 0 | 1 << 3 | 1 << 5 | 1 << 9
-
-COLLECTIONS = {
-    # Scene classification: 0 no data, 1 saturated, 3 shadow, 8 and 9 cloud, 10 cirrus (Sen2Cor ATBD).
-    "sentinel-2-l2a": Collection(
-        True,
-        _SENTINEL2,
-        ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"),
-        "scl",
-        (0, 1, 3, 8, 9, 10),
-    ),
-    "sentinel-1-grd": Collection(False, (Band("vv", "vv", 10, "dB"), Band("vh", "vh", 10, "dB")), ("VV", "VH")),
-    "landsat-8-sr": Collection(
-        True, _LANDSAT8, ("B02", "B03", "B04", "B05", "B06", "B07", "B10", "B11"), "pixel_qa", (0,), _PIXEL_QA
-    ),
-}
+from parcelle.sensors import catalogues
+from parcelle.sensors.base import Acquisition, Asset, Format, Mask, Problem
+from parcelle.sensors.catalogues import Listed
+from parcelle.sensors.collections import COLLECTIONS, Collection, OwnCollection, Source
 
 
 class Stac:
-    """Acquisitions that an ItemCollection lists (format ``stac``).
+    """Acquisitions that STAC items list (format ``stac``).
 
     Band → file and band index, scale, offset and nodata are those of the items (`eo:bands` with `raster:bands`, or
-    `bands`); what they mean is the table `COLLECTIONS`.
+    `bands`); what they mean is the table `COLLECTIONS`, or one in the settings. Items that Parcelle wrote are read as
+    they are; what their bands mean is said by the format that found them.
     """
 
-    tiled = False
-
-    def __init__(self, collection: str | None = None):
-        if collection is None:
-            raise SettingsError(f"`stac` needs `collection`: one of {', '.join(COLLECTIONS)}")
-        if collection not in COLLECTIONS:
-            raise SettingsError(f"no collection {collection!r}; choose from {', '.join(COLLECTIONS)}")
+    def __init__(
+        self, collection: str | None = None, invalid: list[int] | None = None, assets: OwnCollection | None = None
+    ):
         self.collection = collection
-        self.table = COLLECTIONS[collection]
-        self.bands = self.table.bands
-        self.optical = self.table.optical
+        self.table = _table(collection, assets)
+        given: Collection | type[Format]
+        if self.table is None:
+            if invalid is not None:
+                raise SettingsError(f"collection {collection!r} takes no `invalid`: masks are those of the inventory")
+            given = _format(str(collection))
+        else:
+            given = self.table = self.table if invalid is None else self.table.without(invalid)
+        self.bands, self.optical = given.bands, given.optical
+        self.default: tuple[str, ...] | None = getattr(given, "default", None)
+        # Items of a catalogue may lie on any grid.
+        self.tiled: bool = self.table is None and getattr(given, "tiled", True)
+        self.static: bool = getattr(given, "static", False)
 
     def products(self, path: str, tile: str) -> list[Path]:
-        """Return the ItemCollection itself."""
-        file = _file(path, tile)
-        return [file] if file.exists() else []
+        """Return the first document, if it is on this machine."""
+        place = path.format(tile=tile)
+        return [Path(place)] if not catalogues.remote(place) and os.path.exists(place) else []
 
     def watched(self, path: str, tile: str) -> list[Path]:
-        """The ItemCollection, and the images on this machine that the collection's items name."""
-        file = _file(path, tile)
-        if not file.exists():
+        """Documents, and the images that items of the collection name, as far as they are on this machine."""
+        if not self.products(path, tile):
             return []
-        hrefs = {
-            str(asset.get("href", ""))
-            for feature in _features(file)
-            if feature.get("collection") == self.collection
-            for asset in (feature.get("assets") or {}).values()
-            if isinstance(asset, dict)
-        }
-        places = (_resolve(href, file) for href in sorted(hrefs))
-        return [file, *(place for place in places if isinstance(place, Path))]
+        items, _, documents = catalogues.read(path.format(tile=tile), afar=False)
+        named = {href for item in items if self._takes(item) for href in _locations(item)}
+        return [Path(p) for p in (*documents, *sorted(named - set(documents)))]
 
     def find(self, path: str, tile: str, sensor: str) -> tuple[list[Acquisition], list[Problem]]:
-        """Read the items of the collection; the images are not opened."""
-        file = _file(path, tile)
+        """Read the items of the collection; the images are not opened.
+
+        Raises:
+            InputError: The first document cannot be read, or has items of other collections only.
+
+        """
+        place = path.format(tile=tile)
+        items, problems, _ = catalogues.read(place)
         found: list[Acquisition] = []
-        problems: list[Problem] = []
-        for feature in _features(file):
-            if feature.get("collection") != self.collection:
-                continue
+        for item in self._chosen(items, sensor, place):
+            name = f"{item.place}, item {item.content.get('id')}"
             try:
-                found.append(self._acquisition(pystac.Item.from_dict(feature), file, sensor))
+                found.append(self._acquisition(item, sensor))
             except ValueError as error:
-                problems.append(Problem(f"{file}, item {feature.get('id')}", str(error)))
+                problems.append(Problem(name, str(error), _day(item)))
             except (AttributeError, KeyError, TypeError, pystac.STACError, pystac.STACTypeError) as error:
                 why = f"it is not a STAC item ({type(error).__name__}: {error})"
-                problems.append(Problem(f"{file}, item {feature.get('id')}", why))
+                problems.append(Problem(name, why, _day(item)))
         return found, problems
 
-    def _acquisition(self, item: pystac.Item, file: Path, sensor: str) -> Acquisition:
-        if not isinstance(item.id, str):
-            raise ValueError("it has no id")
-        if item.datetime is None:
-            raise ValueError("it has no datetime")
-        there = _bands_of(item, file)
-        if missing := [n for n in self.table.names if n not in there]:
-            raise ValueError(f"it has no band {', '.join(missing)}")
-        for name in self.table.names:
-            if len(there[name]) > 1:
-                raise ValueError(f"it has band {name} {len(there[name])} times")
-        assets = {band.name: there[name][0] for band, name in zip(self.bands, self.table.names, strict=True)}
-        return Acquisition(item.id, sensor, _utc(item.datetime), assets, self._masks(there))
+    def _takes(self, item: Listed) -> bool:
+        """Whether an item is one of the collection."""
+        said = _properties(item).get("parcelle:format", item.content.get("collection"))
+        return self.collection is None or bool(said == self.collection)
 
-    def _masks(self, there: dict[str, list[Asset]]) -> tuple[Mask, ...]:
-        if self.table.mask is None:
-            return ()
-        if len(there.get(self.table.mask, ())) != 1:
-            raise ValueError(f"it must have one mask {self.table.mask!r}")
-        asset = there[self.table.mask][0]
-        return (Mask(asset.path, asset.band, self.table.invalid_values, self.table.invalid_bits),)
+    def _chosen(self, items: list[Listed], sensor: str, place: str) -> list[Listed]:
+        """Items of the collection; of those that Parcelle wrote, those of a sensor of this name, if there are any."""
+        taken = [item for item in items if self._takes(item)]
+        if items and not taken:
+            kinds = {str(_properties(i).get("parcelle:format", i.content.get("collection"))) for i in items}
+            raise InputError(
+                f"{place} has no item of collection {self.collection!r}, but of {', '.join(sorted(kinds))}."
+            )
+        own = [item for item in taken if _properties(item).get("parcelle:sensor") == sensor]
+        return own or taken
+
+    def _acquisition(self, item: Listed, sensor: str) -> Acquisition:
+        if "parcelle:format" in _properties(item):
+            if catalogues.remote(item.place):
+                raise ValueError("it is of an inventory, and remote: copy that to this machine")
+            return acquisitions.of_item(item.content, sensor, Path(item.place).parent)
+        if self.table is None:
+            raise ValueError(f"it is not an item that Parcelle wrote, as {self.collection!r} asks for")
+        return _made(pystac.Item.from_dict(item.content), item, self.table, sensor)
 
 
-def _file(path: str, tile: str) -> Path:
-    return Path(path.format(tile=tile))
+def _table(collection: str | None, assets: OwnCollection | None) -> Collection | None:
+    """Table of a collection; None where its name is that of a format."""
+    if assets is not None:
+        return assets.collection()
+    if collection is None:
+        raise SettingsError(f"`stac` needs `collection`: one of {', '.join(COLLECTIONS)}; or `assets`")
+    return COLLECTIONS.get(collection)
 
 
-def _features(file: Path) -> list[dict[str, Any]]:
+def _format(name: str) -> type[Format]:
+    """Format whose acquisitions Parcelle wrote as STAC."""
+    if ":" not in name and (name not in sensors.FORMATS or name == "stac"):
+        known = ", ".join(COLLECTIONS)
+        raise SettingsError(f"no collection {name!r}; choose from {known}, or describe its bands by `assets`")
+    kind = sensors.find(name)
+    if missing := [wanted for wanted in ("bands", "optical") if not hasattr(kind, wanted)]:
+        raise SettingsError(f"collection {name!r} has no {missing[0]} of its own: name its files by `format: {name}`")
+    return kind
+
+
+def _properties(item: Listed) -> Mapping[str, Any]:
+    properties = item.content.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _locations(item: Listed) -> list[str]:
+    """Files of this machine that an item names."""
+    assets = item.content.get("assets")
+    hrefs = [a.get("href") for a in assets.values() if isinstance(a, dict)] if isinstance(assets, dict) else []
+    found = []
+    for href in hrefs:
+        try:
+            found.append(item.locate(str(href)))
+        except ValueError:
+            continue
+    return [path for path in found if not path.startswith("/vsi")]
+
+
+def _day(item: Listed) -> datetime.date | None:
+    """Day that an item gives, if any."""
     try:
-        features = json.loads(file.read_text(encoding="utf-8"))["features"]
-        if not (isinstance(features, list) and all(isinstance(f, dict) for f in features)):
-            raise TypeError
-        return features
-    except OSError:
-        raise InputError(
-            f"{file} is missing: it should list the images of its tile as a STAC ItemCollection."
-        ) from None
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{file} is not a STAC ItemCollection (JSON with `features`).") from None
+        return datetime.datetime.fromisoformat(_properties(item)["datetime"]).date()
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _utc(time: datetime.datetime) -> datetime.datetime:
@@ -168,17 +155,56 @@ def _utc(time: datetime.datetime) -> datetime.datetime:
     return time.replace(tzinfo=datetime.UTC) if time.tzinfo is None else time.astimezone(datetime.UTC)
 
 
-def _bands_of(item: pystac.Item, file: Path) -> dict[str, list[Asset]]:
-    """Band name → where it stands, for all bands of all assets; an asset with one unnamed band goes by its key."""
-    there: dict[str, list[Asset]] = defaultdict(list)
-    for key, asset in item.assets.items():
-        path = str(_resolve(asset.href, file))
-        for index, band in enumerate(_described(key, asset.extra_fields), start=1):
-            there[band.get("name", key)].append(Asset(path, index, *_encoding({**asset.extra_fields, **band})))
-    return there
+@dataclass(frozen=True)
+class _Part:
+    """A band of an asset: key, number in the file, whether it is the only one, name, where the file is, fields."""
+
+    key: str
+    number: int
+    alone: bool
+    name: str
+    href: str
+    fields: Mapping[str, Any]
 
 
-def _described(key: str, fields: dict[str, Any]) -> list[dict[str, Any]]:
+def _made(item: pystac.Item, listed: Listed, table: Collection, sensor: str) -> Acquisition:
+    """Make an acquisition of an item; it has the bands that are there, of which those used by default must be."""
+    if not isinstance(item.id, str):
+        raise ValueError("it has no id")
+    if item.datetime is None:
+        raise ValueError("it has no datetime")
+    parts = [part for key, asset in item.assets.items() for part in _parts(key, asset)]
+    places = {s.band.name: _pick(s.names, parts, s.number) for s in table.sources}
+    if missing := [s for s in table.sources if places[s.band.name] is None and s.band.name in table.needed]:
+        raise ValueError(f"it has no band {', '.join(' or '.join(s.names) for s in missing)}")
+    assets = {
+        source.band.name: _asset(source, part, item.properties, listed, table)
+        for source in table.sources
+        if (part := places[source.band.name])
+    }
+    return Acquisition(item.id, sensor, _utc(item.datetime), assets, _masks(table, parts, listed))
+
+
+def _masks(table: Collection, parts: list[_Part], listed: Listed) -> tuple[Mask, ...]:
+    masks = []
+    for flags in table.masks:
+        part = _pick(flags.names, parts)
+        if part is None:
+            raise ValueError(f"it has no mask {' or '.join(flags.names)}")
+        masks.append(Mask(listed.locate(part.href), part.number, flags.invalid_values, flags.invalid_bits))
+    return tuple(masks)
+
+
+def _parts(key: str, asset: pystac.Asset) -> list[_Part]:
+    """Bands of an asset; one that is not named goes by the asset's key."""
+    described = _described(key, asset.extra_fields)
+    return [
+        _Part(key, number, len(described) == 1, str(band.get("name", key)), asset.href, {**asset.extra_fields, **band})
+        for number, band in enumerate(described, start=1)
+    ]
+
+
+def _described(key: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Fields of each band of an asset; an item may hold `eo:bands`, `raster:bands` and `bands` at once."""
     lists = [fields[name] for name in ("eo:bands", "raster:bands", "bands") if fields.get(name)]
     if any(len(bands) != len(lists[0]) for bands in lists):
@@ -186,14 +212,39 @@ def _described(key: str, fields: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(ChainMap(*reversed(same))) for same in zip(*lists, strict=True)] if lists else [{}]
 
 
-def _encoding(value: dict[str, Any]) -> tuple[float, float, float | None]:
-    """Scale, offset and nodata of a band; STAC 1.1 prefixes the first two with ``raster:``."""
-    scale = value.get("raster:scale", value.get("scale", 1.0))
-    offset = value.get("raster:offset", value.get("offset", 0.0))
-    nodata = value.get("nodata")
-    return float(scale), float(offset), None if nodata is None else float(nodata)
+def _pick(names: tuple[str, ...], parts: list[_Part], number: int | None = None) -> _Part | None:
+    """Band by the first of its names that is the key of an asset with one band, or else the name of one band.
+
+    Catalogues list a band more than once: as JPEG 2000 beside it, at other pixel sizes, in a preview. Keys are unique.
+    """
+    for name in names:
+        for part in parts:
+            if part.key == name and (part.alone or part.number == number):
+                return part
+    for name in names:
+        same = [part for part in parts if part.name == name]
+        if len(same) > 1:
+            raise ValueError(f"it has band {name} {len(same)} times")
+        if same:
+            return same[0]
+    return None
 
 
-def _resolve(href: str, file: Path) -> str | Path:
-    """Path of an asset; a relative one starts at the item's file. Remote ones go to GDAL as they are."""
-    return href if "://" in href or href.startswith("/vsi") else (file.parent / href).resolve()
+def _asset(source: Source, part: _Part, properties: Mapping[str, Any], listed: Listed, table: Collection) -> Asset:
+    """File and encoding of a band: as the item says, or else the table; the other way round where that is certain."""
+    # STAC 1.1 prefixes the first two with `raster:`.
+    item = [part.fields.get("raster:scale", part.fields.get("scale")),
+            part.fields.get("raster:offset", part.fields.get("offset")), part.fields.get("nodata")]  # fmt: skip
+    if table.offset:
+        item[1] = table.offset(properties, None if item[1] is None else float(item[1]))
+    told = (source.scale, source.offset, source.nodata)
+    pairs = zip(told, item, strict=True) if table.certain else zip(item, told, strict=True)
+    scale, offset, nodata = (second if first is None else first for first, second in pairs)
+    return Asset(
+        listed.locate(part.href),
+        source.number or part.number,
+        1.0 if scale is None else float(scale),
+        0.0 if offset is None else float(offset),
+        None if nodata is None else float(nodata),
+        source.power,
+    )

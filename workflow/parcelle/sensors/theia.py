@@ -1,22 +1,22 @@
-"""Products of the Theia land data centre: one folder a date, one file a band."""
+"""Products of the Theia land data centre: one folder or zip archive a date, one file a band."""
 
 import datetime
 import os
 import re
-from collections.abc import Collection
 from pathlib import Path
 
+from parcelle.sensors import archives
 from parcelle.sensors.base import Acquisition, Asset, Band, Mask, Problem
 
-_NAME = re.compile(r"SENTINEL2[A-D]_(\d{8}-\d{6})-\d{3}_L2A_T?([\w-]+?)_[A-Z]_V\d+-\d+$")
+# Surface reflectance × 10,000 as int16, in all products.
+_SCALE, _NODATA = 1e-4, -10_000
+
+# A mask: its name, its values and its bits that are not valid.
+Flags = tuple[str, tuple[int, ...], int]
 
 
-class Sentinel2L2A:
-    """Sentinel-2 level 2A by MAJA (format ``sentinel2-theia-l2a``).
-
-    Flat reflectance (FRE) as int16 × 10,000, nodata −10000. A pixel is valid where the cloud (CLM), edge (EDG) and
-    saturation (SAT) masks at 10 m are all 0. Source: https://labo.obs-mip.fr/multitemp/sentinel-2/theias-sentinel-2-l2a-product-format/
-    """
+class _Sentinel2:
+    """What the levels of Sentinel-2 products share."""
 
     optical = True
     bands = (
@@ -31,80 +31,86 @@ class Sentinel2L2A:
         Band("b11", "swir16", 20),
         Band("b12", "swir22", 20),
     )
+    satellites: str
+    level: str
+    reflectance: str
+    masks: tuple[Flags, ...]
 
     def products(self, path: str, tile: str) -> list[Path]:
-        """Metadata file of each product folder, or else its first band, or else the folder itself."""
-        return [_key(folder) for folder in _folders(path, tile)]
+        """Metadata file of each product folder, or else its first band, or else the folder; archives themselves."""
+        return [self._key(place) for place in archives.listed(path, tile, "SENTINEL2")]
 
     def date_of(self, product: Path) -> datetime.date | None:
         """Day in the name of the product's folder, which `products` gives or which holds what it gives."""
-        folder = product.parent if product.parent.name.startswith("SENTINEL2") else product
-        try:
-            return datetime.datetime.strptime(folder.name[11:19], "%Y%m%d").date()
-        except ValueError:
-            return None
+        return archives.day_in((product.parent if product.parent.name.startswith("SENTINEL2") else product).name)
 
     def find(self, path: str, tile: str, sensor: str) -> tuple[list[Acquisition], list[Problem]]:
-        """Read the names of the files; nothing is opened."""
-        found: list[Acquisition] = []
-        problems: list[Problem] = []
-        for folder in _folders(path, tile):
-            try:
-                found.append(self._acquisition(folder, tile, sensor))
-            except (ValueError, OSError) as error:
-                problems.append(Problem(str(folder), str(error), self.date_of(folder)))
-        return found, problems
+        """Read the names of the files, also in the directories of archives; no image is opened."""
+        places = archives.listed(path, tile, "SENTINEL2")
+        return archives.acquired(places, lambda product: self._acquisition(product, tile, sensor), self.date_of)
 
-    def _acquisition(self, folder: Path, tile: str, sensor: str) -> Acquisition:
-        if not folder.is_dir():
-            raise ValueError("it is no folder: unpack it" if folder.exists() else "it is a link to nothing")
-        match = _NAME.match(folder.name)
-        if not match:
-            raise ValueError("its name is not SENTINEL2x_YYYYMMDD-HHMMSS-mmm_L2A_Txxxxx_C_Vx-x")
-        if match[2] != tile.removeprefix("T"):
-            raise ValueError(f"its name says tile {match[2]}, but it lies in the folder of tile {tile}")
-        time = datetime.datetime.strptime(match[1], "%Y%m%d-%H%M%S").replace(tzinfo=datetime.UTC)
-        images, masks = sorted(os.listdir(folder)), _masks(folder)
-        assets = {
-            band.name: Asset(str(folder / _one(images, f"_FRE_{band.name.upper()}.tif")), 1, 1e-4, 0.0, -10000)
-            for band in self.bands
-        }
-        flags = (
-            Mask(str(folder / "MASKS" / _one(masks, f"_{name}_R1.tif")), 1, (), 0xFF) for name in ("CLM", "EDG", "SAT")
+    def _acquisition(self, product: archives.Product, tile: str, sensor: str) -> Acquisition:
+        match = re.match(
+            rf"SENTINEL2[{self.satellites}]_(\d{{8}}-\d{{6}})-\d{{3}}_{self.level}_T?([\w-]+?)_[A-Z]_V\d+-\d+$",
+            product.name,
         )
-        return Acquisition(folder.name, sensor, time, assets, tuple(flags))
+        if not match:
+            raise ValueError(f"its name is not SENTINEL2x_YYYYMMDD-HHMMSS-mmm_{self.level}_Txxxxx_C_Vx-x")
+        archives.same_tile(match[2], tile)
+        images, flags = product.names(), product.names("MASKS")
+        assets = {band.name: self._asset(product, images, band) for band in self.bands}
+        masks = tuple(
+            Mask(product.file(f"MASKS/{archives.only(flags, f'_{name}_R1.tif')}"), 1, values, bits)
+            for name, values, bits in self.masks
+        )
+        return Acquisition(product.name, sensor, archives.moment(match[1]), assets, masks)
+
+    def _asset(self, product: archives.Product, images: list[str], band: Band) -> Asset:
+        name = archives.only(images, f"_{self.reflectance}_{band.name.upper()}.tif")
+        return Asset(product.file(name), 1, _SCALE, 0.0, _NODATA)
+
+    def _key(self, place: Path) -> Path:
+        try:
+            names = os.listdir(place) if place.is_dir() else []
+        except OSError:  # `find` says why it cannot be read
+            names = []
+        first = min((n for n in names if n.endswith("_MTD_ALL.xml")), default=None)
+        first = first or min((n for n in names if n.endswith(f"_{self.reflectance}_B2.tif")), default=None)
+        return place / first if first else place
 
 
-def _masks(folder: Path) -> list[str]:
-    return sorted(os.listdir(folder / "MASKS")) if (folder / "MASKS").is_dir() else []
+class Sentinel2L2A(_Sentinel2):
+    """Sentinel-2 level 2A by MAJA (format ``sentinel2-theia-l2a``).
+
+    Flat (FRE) or surface reflectance (SRE) as int16 × 10,000, nodata −10000. A pixel is valid where the cloud (CLM),
+    edge (EDG) and saturation (SAT) masks at 10 m are all 0; they serve the bands at 20 m too. Source:
+    https://labo.obs-mip.fr/multitemp/sentinel-2/theias-sentinel-2-l2a-product-format/
+    """
+
+    satellites, level = "A-D", "L2A"
+    masks = (("CLM", (), 0xFF), ("EDG", (), 0xFF), ("SAT", (), 0xFF))
+
+    def __init__(self, reflectance: str = "FRE"):
+        self.reflectance = reflectance
 
 
-def _one(names: list[str], suffix: str) -> str:
-    """Name of the only file that ends in `suffix`."""
-    match = [name for name in names if name.endswith(suffix)]
-    if len(match) != 1:
-        raise ValueError(f"{len(match)} files end in {suffix}, where there must be one")
-    return match[0]
+class Sentinel2L3A(_Sentinel2):
+    """Sentinel-2 level 3A: monthly syntheses by WASP (format ``sentinel2-theia-l3a``).
 
+    Flat reflectance (FRC) as int16 × 10,000, nodata −10000; the day is the one in the name, in the middle of the
+    month. A pixel is valid where the flags (FLG) are neither 0, no data, nor 1, cloud; 2 is snow, 3 water, 4 land.
+    Source: https://labo.obs-mip.fr/multitemp/theias-l3a-product-format/
+    """
 
-def _folders(path: str, tile: str) -> list[Path]:
-    """Product folders of a tile, by name; and what should be one: links to nothing, archives not unpacked."""
-    parent = Path(path.format(tile=tile) if "{tile}" in path else f"{path}/{tile}")
-    if not parent.is_dir():
-        return []
-    with os.scandir(parent) as entries:
-        kinds = {e.name: e.is_dir() for e in entries if e.name.startswith("SENTINEL2")}
-    return [parent / name for name, is_folder in sorted(kinds.items()) if is_folder or _should_be(name, parent, kinds)]
+    satellites, level, reflectance = "A-DX", "L3A", "FRC"
+    masks = (("FLG", (0, 1), 0),)
 
-
-def _should_be(name: str, parent: Path, there: Collection[str]) -> bool:
-    """Whether something that is no folder stands for a product that is missing."""
-    product = re.sub(r"\.(zip|tar|tgz|tar\.gz)$", "", name)
-    return not (parent / name).exists() or (product != name and product not in there)
-
-
-def _key(folder: Path) -> Path:
-    names = os.listdir(folder) if folder.is_dir() else []
-    first = min((n for n in names if n.endswith("_MTD_ALL.xml")), default=None)
-    first = first or min((n for n in names if n.endswith("_FRE_B2.tif")), default=None)
-    return folder / first if first else folder
+    def find(self, path: str, tile: str, sensor: str) -> tuple[list[Acquisition], list[Problem]]:
+        """As of level 2A; and of several syntheses of a day, which would be averaged, the last by name is kept."""
+        found, problems = super().find(path, tile, sensor)
+        last: dict[datetime.date, str] = {}
+        for acquisition in found:
+            last[acquisition.date] = max(acquisition.id, last.get(acquisition.date, ""))
+        again = [a for a in found if a.id != last[a.date]]
+        problems += [Problem(a.id, f"the same synthesis as {last[a.date]}: keep one", a.date) for a in again]
+        return [a for a in found if a not in again], problems

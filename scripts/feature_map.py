@@ -1,0 +1,36 @@
+"""Write features of a tile as a raster."""
+
+from parcelle import acquisitions, features, provenance
+from parcelle.feature_map import write
+from parcelle.log import logged
+
+
+def feature_map(
+    inventory: str,
+    output: str,
+    *,
+    sources: list[dict],
+    names: list[str],
+    min_valid: int,
+    window: int,
+    threads: int,
+    tags: dict[str, str],
+) -> None:
+    """Write the features of some names."""
+    found, made = acquisitions.read(inventory), features.from_dicts(sources)
+    write(found, made, names, output, min_valid, window=window, threads=threads, tags=tags)
+
+
+if __name__ == "__main__":
+    with logged(snakemake):
+        params = snakemake.params
+        feature_map(
+            snakemake.input.acquisitions,
+            snakemake.output.features,
+            sources=params.sources,
+            names=params.names,
+            min_valid=params.min_valid,
+            window=snakemake.config["window"]["size"],
+            threads=snakemake.threads,
+            tags=provenance.tags(provenance.digest_of([params.sources, params.names, params.min_valid])),
+        )
