@@ -1,6 +1,7 @@
 """Write features of a tile as a raster."""
 
 from parcelle import acquisitions, features, provenance
+from parcelle.areas import Areas
 from parcelle.feature_map import write
 from parcelle.log import logged
 
@@ -15,10 +16,12 @@ def feature_map(
     window: int,
     threads: int,
     tags: dict[str, str],
+    areas: str | None = None,
 ) -> None:
-    """Write the features of some names."""
+    """Write the features of some names, in the areas if there are any."""
     found, made = acquisitions.read(inventory), features.from_dicts(sources)
-    write(found, made, names, output, min_valid, window=window, threads=threads, tags=tags)
+    within = Areas.read(areas) if areas else None
+    write(found, made, names, output, min_valid, window=window, threads=threads, tags=tags, areas=within)
 
 
 if __name__ == "__main__":
@@ -32,5 +35,6 @@ if __name__ == "__main__":
             min_valid=params.min_valid,
             window=snakemake.config["window"]["size"],
             threads=snakemake.threads,
+            areas=snakemake.input.areas or None,
             tags=provenance.tags(provenance.digest_of([params.sources, params.names, params.min_valid])),
         )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from rio_cogeo.cogeo import cog_validate
 from unit import functions_for_tests as functions
 from unit import tiny
@@ -12,6 +13,7 @@ from unit.rasters_for_tests import acquired, noise, save
 
 from parcelle import cube, feature_map, features, mapping, sampling
 from parcelle.acquisitions import Inventory
+from parcelle.areas import Areas
 from parcelle.errors import SettingsError
 from parcelle.features import Recipe
 from parcelle.grid import Grid
@@ -33,8 +35,9 @@ def textures(tmp_path_factory):
     return functions.write(tmp_path_factory.mktemp("functions"))
 
 
-def written(scene, path, names, sources=RECIPES, min_valid=2, window=64, threads=1):
-    feature_map.write(scene.inventory, sources, names, str(path), min_valid, window=window, threads=threads, tags=TAGS)
+def written(scene, path, names, sources=RECIPES, min_valid=2, window=64, threads=1, areas=None):
+    options = {"window": window, "threads": threads, "tags": TAGS, "areas": areas}
+    feature_map.write(scene.inventory, sources, names, str(path), min_valid, **options)
     return path.read_bytes()
 
 
@@ -115,6 +118,19 @@ def test_the_bytes_depend_on_neither_windows_nor_threads(patterns, scene, textur
     values = np.moveaxis(read(tmp_path / "a.tif")[0], 0, 2)
     enough = (scene.counts["s2"] >= 2) & ((scene.counts["s1"] >= 2) if "s1.*" in patterns else True)
     assert np.array_equal(values[enough], whole.features()[enough][:, places])
+
+
+def test_features_are_made_in_the_areas_alone(scene, tmp_path):
+    left, _, _, top = tiny.GRID.bounds
+    corner = shapely.Polygon([(left, top), (left + 350, top), (left, top - 400)])
+    areas, names = Areas({"a": corner}, corner), feature_map.chosen(RECIPES, ["s2.ndvi.*"])
+    written(scene, tmp_path / "whole.tif", names, RECIPES)
+    whole, inside = read(tmp_path / "whole.tif")[0], areas.region_of(tiny.GRID, tiny.GRID.whole) >= 0
+    expected = np.where(inside, whole, -32768)
+    assert 0.1 < (expected[0] != -32768).mean() < 0.5
+    files = [written(scene, tmp_path / f"{w}.tif", names, RECIPES, window=w, areas=areas) for w in (16, 48, 999)]
+    assert np.array_equal(read(tmp_path / "16.tif")[0], expected)
+    assert files[0] == files[1] == files[2]
 
 
 def test_only_what_is_needed_is_read(scene, textures):

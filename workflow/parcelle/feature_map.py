@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from rasterio.windows import Window
 
 from parcelle import features, mapping, rasters
 from parcelle.acquisitions import Inventory
+from parcelle.areas import Areas
 from parcelle.cube import CHUNK, Cube, Maker, Tile, Walk
 from parcelle.errors import SettingsError
 from parcelle.features import Source
@@ -68,10 +70,12 @@ def write(
     window: int,
     threads: int,
     tags: Mapping[str, str],
+    areas: Areas | None = None,
 ) -> None:
     """Write some features of a tile: a band each, which has its name.
 
-    Pixels with fewer than `min_valid` valid dates of a sensor whose series is looked at are no data.
+    Pixels outside of the areas are no data, and so are those with fewer than `min_valid` valid dates of a sensor whose
+    series is looked at.
 
     Args:
         inventory: Grid and acquisitions of the tile.
@@ -82,6 +86,7 @@ def write(
         window: Side of a window, about; changes nothing but the memory.
         threads: For all of it; they change nothing.
         tags: Written into the raster.
+        areas: Where features are made; on the whole tile if None.
 
     Raises:
         SettingsError: No feature is named.
@@ -93,7 +98,7 @@ def write(
     dtype = dtype_of(sources, names)
     with Images() as images:
         tile = Tile(inventory, needed(sources, names), min_valid, images)
-        blocks = _Blocks(tile, names, window, dtype)
+        blocks = _Blocks(tile, names, window, dtype, areas)
         with rasters.writer(
             output, inventory.grid, dtype, len(names), tags, threads, nodata=NODATA[dtype], overviews=True
         ) as raster:
@@ -106,10 +111,10 @@ def write(
 class _Blocks:
     """Gives the jobs that read windows and make features of their rows."""
 
-    def __init__(self, tile: Tile, names: Sequence[str], window: int, dtype: str):
-        self._tile, self._dtype = tile, dtype
+    def __init__(self, tile: Tile, names: Sequence[str], window: int, dtype: str, areas: Areas | None):
+        self._tile, self._dtype, self._areas = tile, dtype, areas
         self._places = np.array([tile.names.index(name) for name in names])
-        self.walk = Walk(tile, window)
+        self.walk = Walk(tile, window, functools.partial(areas.near, tile.inventory.grid) if areas else None)
         self._cubes: dict[Step, Cube] = {}
         self._own = threading.local()
 
@@ -129,6 +134,9 @@ class _Blocks:
         if not hasattr(self._own, "maker"):
             self._own.maker = Maker(self._tile)
         enough = cube.valid(slice(first, last)).enough
+        if self._areas:
+            window = Window(cube.window.col_off, cube.window.row_off + first, cube.window.width, last - first)
+            enough = enough & (self._areas.region_of(self._tile.inventory.grid, window) >= 0)
         made = np.full((len(self._places), *enough.shape), NODATA[self._dtype], self._dtype)
         for row, start, planes in self._own.maker.rows(cube, first, enough):
             pixels = np.flatnonzero(enough[row, start : start + planes.shape[1]])

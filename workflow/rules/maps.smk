@@ -33,6 +33,7 @@ rule feature_map:
     input:
         acquisitions="<results>/acquisitions/{tile}.json",
         tile_size="<results>/acquisitions/{tile}.size.json",
+        areas="<results>/areas/{tile}.parquet" if config["area"] else [],
     output:
         features="<results>/features/{tile}.tif",
     log:
