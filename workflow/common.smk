@@ -103,6 +103,26 @@ def learnt(wildcards):
 
 
 @told
+def reference_file(wildcards):
+    """Name the reference, which must be there: Snakemake takes a plan for made although a file of it is missing."""
+    return vectors.there(SETTINGS.reference.path, "reference.path")
+
+
+@told
+def regions_file(wildcards):
+    """Name the regions, if there are any."""
+    given = SETTINGS.regions
+    return vectors.there(given.path, "regions.path") if given else []
+
+
+@told
+def area_file(wildcards):
+    """Name the area of interest, if there is one."""
+    given = SETTINGS.area
+    return vectors.there(given.path, "area.path") if given else []
+
+
+@told
 def products_of(wildcards):
     """List one file per product of a tile."""
     return inventory.products(

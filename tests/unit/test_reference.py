@@ -282,7 +282,7 @@ def test_what_lies_outside_all_regions_is_left_out_and_counted(tmp_path, caplog)
     pieces = cut(polygons, halves(735_300).iloc[:1])
     assert pieces["A"].area.sum() == pytest.approx(polygons.geometry[1].intersection(A.footprint()).area)
     reference.check_coverage(pieces, ["east"], polygons, "r.gpkg")
-    assert caplog.messages == ["r.gpkg: 2 of 6 polygons lie outside all tiles and regions"]
+    assert caplog.messages == ["r.gpkg: 2 of 6 polygons lie outside all tiles, or of what is mapped of them"]
 
 
 @pytest.mark.parametrize("crs", ["EPSG:2154", "EPSG:4326", "EPSG:3035", "EPSG:32632"])

@@ -38,7 +38,7 @@ def change_reference(folder, function):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sedes": 3}, "sedes: unknown setting; allowed here: results, tiles, grid, sensors"),
+        ({"sedes": 3}, "sedes: unknown setting; allowed here: results, tiles, grid, resolution, sensors"),
         ({"window": {"sise": 3}}, "window.sise: unknown setting; allowed here: size"),
         ({"model": {"name": "forest", "tree": 3}}, "model.tree: unknown setting; allowed here: name, trees, depth"),
         ({"seeds": 0}, "seeds: found 0"),
@@ -128,7 +128,7 @@ def test_image_of_another_grid(again):
         bad.write(pixels)
     said = refused(again, "--until", "inventory")
     assert f"{image.relative_to(again)} is on another grid: EPSG:32631 (" in said
-    assert "where the tile has EPSG:32631 (731860, 5095040), 60 × 60 pixels of 10" in said
+    assert "acquisitions have EPSG:32631 (731860, 5095040), 60 × 60 pixels of 10" in said
 
 
 def test_images_of_another_extent_than_the_plan(again):
@@ -256,3 +256,17 @@ def test_file_cut_behind_the_back_is_refused(again):
     assert "snakemake --forcerun results/samples/32TKR.parquet" in said
     country.run(again, "--forcerun", "results/samples/32TKR.parquet")
     assert samples.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("reference.path", {"reference": {"path": "nowhere.gpkg", "field": "code"}}),
+        ("regions.path", {"regions": {"path": "nowhere.gpkg", "field": "region"}}),
+        ("area.path", {"area": "nowhere.gpkg"}),
+    ],
+)
+def test_polygons_that_are_not_there_although_a_plan_is(again, setting, value):
+    country.configure(again, **value)
+    said = refused(again, "-n")
+    assert f"{setting}: nowhere.gpkg is not there: correct the path, or put the file there." in said

@@ -175,7 +175,8 @@ def check_coverage(
         )
     outside = len(polygons) - everything.polygon.nunique()
     if outside:
-        log.warning("%s: %d of %d polygons lie outside all tiles and regions", path, outside, len(polygons))
+        where = "outside all tiles, or of what is mapped of them"
+        log.warning("%s: %d of %d polygons lie %s", path, outside, len(polygons), where)
     for region in regions:
         codes = sorted(everything.code[everything.region == region].unique())
         if len(codes) < 2:

@@ -16,6 +16,18 @@ from parcelle.errors import InputError
 log = logging.getLogger(__name__)
 
 
+def there(path: str, setting: str) -> str:
+    """Return a path that exists.
+
+    Raises:
+        InputError: It does not; names the setting.
+
+    """
+    if not Path(path).exists():
+        raise InputError(f"{setting}: {path} is not there: correct the path, or put the file there.")
+    return path
+
+
 def parts(path: str) -> list[str]:
     """Files that a vector file is made of: a shapefile's siblings, a GeoPackage's journal, all of a folder."""
     if Path(path).is_dir():

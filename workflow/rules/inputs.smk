@@ -1,8 +1,8 @@
 checkpoint plan:
     input:
-        reference=config["reference"]["path"],
-        regions=(config["regions"] or {"path": []})["path"],
-        area=(config["area"] or {"path": []})["path"],
+        reference=reference_file,
+        regions=regions_file,
+        area=area_file,
     output:
         plan="<results>/plan.json",
         reference=collect("<results>/reference/{tile}.parquet", tile=TILES),

@@ -71,13 +71,19 @@ def write(
 def _facts(settings: Settings, tiles: Sequence[Tile]) -> dict[str, Any]:
     newest = max((day for tile in tiles for s in tile.sensors for day in s.dates), default=None)
     return {
-        "title": Path(settings.results).name or "results",
+        "title": _title(Path(settings.results)),
         "settings": settings,
         "newest": newest,
         "yaml": _yaml(settings),
         "versions": provenance.versions(),
         "settings_digest": provenance.digest(settings),
     }
+
+
+def _title(results: Path) -> str:
+    """What is mapped, by the name of the folder of the results, or of the one around it."""
+    name = results.name if results.name != "results" else results.parent.name
+    return f"Land cover: {name}" if name else "Land cover"
 
 
 def _yaml(settings: Settings) -> str:
