@@ -12,6 +12,7 @@ if not workflow.config_settings.configfiles:
 
 
 include: "workflow/common.smk"
+include: "workflow/resources.smk"
 
 
 pathvars:

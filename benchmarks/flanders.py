@@ -23,6 +23,7 @@ VARIANTS = {
     "S2, by 80 m block, two regions": {"split": BLOCK, "regions": REGIONS},
     "S2, by field, two regions": {"split": FIELD, "regions": REGIONS},
     "S1, by 80 m block": {"split": BLOCK, "sensors": ["s1"]},
+    "L8, by 80 m block": {"split": BLOCK, "sensors": ["l8"]},
     "S1 + S2, by 80 m block": {"split": BLOCK, "sensors": ["s1", "s2"]},
     "S1 + S2 + L8, by 80 m block": {"split": BLOCK, "sensors": ["s1", "s2", "l8"]},
     "S1 + S2 + L8, by field": {"split": FIELD, "sensors": ["s1", "s2", "l8"]},
