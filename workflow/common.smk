@@ -36,7 +36,9 @@ def checked(content):
     """Check the settings, and the files that they are written in."""
     for path in workflow.config_settings.configfiles:
         settings.refuse_repeated(path)
-    return settings.read(content)
+    found = settings.read(content)
+    settings.refuse_file(found.results, "results")
+    return found
 
 
 SETTINGS = checked(config)

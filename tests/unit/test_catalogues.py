@@ -1,9 +1,14 @@
 """STAC documents on this machine and behind http, catalogues of several documents, and what is wrong with some."""
 
+import contextlib
 import datetime
+import http.server
 import json
 import os
 import socket
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pystac
@@ -22,6 +27,7 @@ from parcelle.sensors.stac import Stac
 from parcelle.settings import Sensor
 
 DAYS = datetime.date(2023, 1, 1), datetime.date(2023, 12, 31)
+NOT_REMOTE = "which is not: allowed are http, https, s3, gs"
 CLEAR = np.full((11, 9), 4, np.uint8)
 
 
@@ -200,7 +206,14 @@ def test_a_document_that_is_too_large_is_refused(tmp_path, monkeypatch):
         stac(f"{address}/items.json")
 
 
-@pytest.mark.parametrize("href", ["file:///etc/passwd", "file:/etc/passwd"])
+@pytest.mark.parametrize(
+    "href",
+    [
+        *("file:///etc/passwd", "file:/etc/passwd", "File:///etc/passwd", " FILE:/etc/passwd", "fi\tle:///etc/passwd"),
+        *("C:/passwd", "NETCDF:/etc/passwd", 'HDF5:"/etc/passwd"://a', "ZARR:/etc", "STACIT:/etc/x.json"),
+        *("ftp://example.com/b.tif", "data:image/tiff,x"),
+    ],
+)
 def test_a_remote_item_does_not_name_files_of_this_machine(tmp_path, monkeypatch, href):
     values, classes = truth()
     files = images(tmp_path, values, classes) | {"b2": href}
@@ -208,7 +221,7 @@ def test_a_remote_item_does_not_name_files_of_this_machine(tmp_path, monkeypatch
     with served(tmp_path, monkeypatch) as (address, _):
         found, (problem,) = stac(f"{address}/items.json")
     assert found == []
-    assert problem.why == f"it is remote, and names {href}, a file of this machine"
+    assert problem.why == f"it is remote, and names {' '.join(href.split())}, {NOT_REMOTE}"
 
 
 @pytest.mark.parametrize("href", ["/etc/passwd", "/vsizip//data/a.zip/b.tif", "../../../../etc/passwd"])
@@ -223,15 +236,16 @@ def test_what_a_remote_item_names_is_on_its_server(tmp_path, monkeypatch, href):
     assert found.assets["b2"].path.startswith(f"/vsicurl/{address}/")
 
 
-def test_a_remote_catalogue_does_not_lead_to_this_machine(tmp_path, monkeypatch):
+@pytest.mark.parametrize("scheme", ["file://", "FILE://", "File:", "C:"])
+def test_a_remote_catalogue_does_not_lead_to_this_machine(tmp_path, monkeypatch, scheme):
     secret = written(tmp_path / "secret/items.json", planetary_computer(images(tmp_path, *truth())))
-    links = [{"rel": "item", "href": f"file://{secret}"}]
+    links = [{"rel": "item", "href": f"{scheme}{secret}"}]
     (tmp_path / "web").mkdir()
     (tmp_path / "web/catalog.json").write_text(json.dumps({"type": "Catalog", "id": "c", "links": links}))
     with served(tmp_path / "web", monkeypatch) as (address, _):
         found, (problem,) = stac(f"{address}/catalog.json")
     assert found == []
-    assert problem.why == f"it is remote, and names file://{secret}, a file of this machine"
+    assert problem.why == f"it is remote, and names {scheme}{secret}, {NOT_REMOTE}"
 
 
 def test_a_remote_inventory_is_not_read(tmp_path, monkeypatch):
@@ -256,3 +270,108 @@ def test_a_file_without_permission_is_named(tmp_path):
 def test_a_folder_is_no_catalogue(tmp_path):
     with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)\."):
         stac(tmp_path)
+
+
+@pytest.mark.parametrize("scheme", ["HTTP", "Http"])
+def test_the_scheme_of_an_address_may_be_in_capitals(tmp_path, monkeypatch, scheme):
+    values, classes = truth()
+    images(tmp_path, values, classes)
+    names = {band: f"{band}.tif" for band in (*values, "scl")}
+    one = planetary_computer(names | {"b2": "S3://bucket/b2.tif"})
+    written(tmp_path / "items.json", one)
+    with served(tmp_path, monkeypatch) as (address, _):
+        place = address.replace("http", scheme, 1)
+        (found,), problems = stac(f"{place}/items.json")
+    assert problems == []
+    assert found.assets["b4"].path == f"/vsicurl/{address}/b4.tif"
+    assert found.assets["b2"].path == "/vsis3/bucket/b2.tif"
+
+
+@pytest.mark.parametrize("place", ["ftp://example.com/items.json", "file:///data/items.json", "s3://b/items.json"])
+def test_an_address_that_no_document_has_is_named(place):
+    with pytest.raises(InputError) as error:
+        stac(place)
+    sentence = "cannot be read: write a path, or an address that begins with http:// or https://."
+    assert str(error.value) == f"{place} {sentence}"
+
+
+def test_a_document_or_an_image_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "items.json")
+    with pytest.raises(InputError, match=r"items\.json is no file: name a document\.$"):
+        stac(tmp_path / "items.json")
+    files = images(tmp_path, *truth())
+    Path(files["b4"]).unlink()
+    os.mkfifo(files["b4"])
+    found, (problem,) = stac(written(tmp_path / "more.json", planetary_computer(files)))
+    assert (found, problem.why) == ([], f"{files['b4']} is no file")
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_a_document_that_is_nested_without_end_is_refused(tmp_path, opening):
+    (tmp_path / "items.json").write_text('{"features": ' + opening * 100_000)
+    with pytest.raises(InputError, match=r"items\.json is not a STAC ItemCollection"):
+        stac(tmp_path / "items.json")
+
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    """Sends to and fro, or lets a byte drip now and then."""
+
+    def do_GET(self):
+        if self.path == "/round":
+            self.send_response(302)
+            self.send_header("Location", "/round")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(60):
+                self.wfile.write(b" ")
+                time.sleep(0.1)
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Address of a server that is no use."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_server_that_lets_bytes_drip_is_given_up(slow, monkeypatch):
+    monkeypatch.setattr(catalogues, "LONGEST", 1)
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"drip cannot be read: it takes more than 1 s: check the address\.$"):
+        stac(f"{slow}/drip")
+    assert time.monotonic() - began < 4
+
+
+def test_a_catalogue_that_takes_too_long_is_refused(tmp_path, slow, monkeypatch):
+    monkeypatch.setattr(catalogues, "LONGEST", 1)
+    links = [{"rel": "item", "href": f"{slow}/drip?{i}"} for i in range(50)]
+    (tmp_path / "catalog.json").write_text(json.dumps({"type": "Catalog", "id": "c", "links": links}))
+    sentence = r"catalog\.json and what it links to take more than 1 s: save all items in one file\.$"
+    with pytest.raises(InputError, match=sentence):
+        stac(tmp_path / "catalog.json")
+
+
+def test_an_address_that_leads_to_itself_is_named_in_one_line(slow):
+    with pytest.raises(InputError, match=r"round cannot be read: the server says 302 .*infinite loop") as error:
+        stac(f"{slow}/round")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a\nb.json", "\ud800.json"])
+def test_a_link_that_cannot_be_written_is_named_all_the_same(tmp_path, slow, name):
+    links = [{"rel": "item", "href": start + name} for start in ("", "http://127.0.0.1:1/")]
+    (tmp_path / "catalog.json").write_text(json.dumps({"type": "Catalog", "id": "c", "links": links}))
+    found, problems = stac(tmp_path / "catalog.json")
+    assert found == [] and len(problems) == 2
+    assert all("\n" not in str(p) and str(p).encode() for p in problems)

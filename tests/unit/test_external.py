@@ -1,6 +1,7 @@
 """Functions of the user's own: what they see, that no window changes what they give, and what is refused."""
 
 import datetime
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -246,6 +247,9 @@ WRONG = {
     "twice": ("{'a.1': values[0, 0], 'a': values[0]}", "gives feature 'a.1' twice"),
     "band": ("{'a': series['s2'].band('b99')[0]}", "fails (ValueError: s2 has no band 'b99'; it has b2, b3, b5)"),
     "writes": ("{'a': np.add(values[0, 0], 1, out=values[0, 0])}", "read-only"),
+    "exits": ("exit(0)", "fails (SystemExit: 0)"),
+    "silent": ("(_ for _ in ()).throw(type('E', (Exception,), {'__str__': lambda self: 1 / 0})())", "fails (E)"),
+    "lines": ("int('a\\nb\\n\\n' * 9, 10 ** 3 if 'one\\ntwo' else 1)", "fails (ValueError: int() base must be"),
     "arguments": ("{'a': values[0, 0] * missing}", "fails (NameError: name 'missing' is not defined)"),
 }
 
@@ -276,16 +280,43 @@ def test_features_must_not_depend_on_the_images(tmp_path):
             "cannot be imported (ModuleNotFoundError: No module named 'no_such_module_anywhere')",
         ),
         ("{here}/wrong.py:f", "wrong.py:f cannot be imported (ZeroDivisionError: division by zero)"),
+        ("{here}/exits.py:f", "exits.py:f cannot be imported (SystemExit: 0)"),
+        ("{here}/pipe.py:f", "pipe.py:f cannot be imported: it is no file"),
+        ("{here}/folder.py:f", "folder.py:f cannot be imported: it is no file"),
+        ("{here}/made.py:f", "made.py:f stands in no file ('<string>'): define it in one"),
+        ("{here}/made.py:g", "made.py:g stands in no file"),
         ("{here}/right.py:g", "right.py:g cannot be imported (AttributeError: module "),
         ("{here}/right.py:number", "right.py:number is no Python function, but a int"),
     ],
 )
 def test_what_cannot_be_imported_is_refused(place, message, tmp_path):
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "folder.py").mkdir()
+    functions.write(tmp_path, "import sys\nsys.exit(0)\n", "exits.py")
+    functions.write(tmp_path, "exec('def f(series): ...')\ndef g(series): ...\ng.__wrapped__ = len\n", "made.py")
     functions.write(tmp_path, "1 / 0\ndef f(series): ...\n", "wrong.py")
     functions.write(tmp_path, "number = 3\ndef f(series): ...\n", "right.py")
     with pytest.raises(SettingsError) as error:
         functions.sources([recipe(BANDS)], mine={"function": place.format(here=tmp_path)})
     assert str(error.value).startswith("external.mine.function: ") and message in str(error.value)
+
+
+@pytest.mark.parametrize("given", [b"\xff\xfe", {"a": [b"text"]}, object(), []])
+def test_arguments_that_are_no_plain_values_are_refused(given, textures):
+    if given == []:
+        given.append(given)
+    with pytest.raises(
+        SettingsError, match=r"^external\.mine\.arguments: found .*; allowed: numbers, text, dates, true"
+    ):
+        functions.sources([recipe(BANDS)], mine={"function": f"{textures}:season", "arguments": {"scale": given}})
+
+
+def test_arguments_may_be_dates(tmp_path):
+    path = functions.write(
+        tmp_path, "def f(series, day):\n    assert day == '2018-03-01'\n    return {'a': series['s2'].band('b2')[0]}\n"
+    )
+    given = {"function": f"{path}:f", "arguments": {"day": datetime.date(2018, 3, 1)}}
+    assert functions.sources([recipe(BANDS)], mine=given)[1].arguments == {"day": "2018-03-01"}
 
 
 def test_a_module_may_lie_in_the_folder_that_runs(tmp_path, monkeypatch):
@@ -320,6 +351,7 @@ def broken(tmp_path, given):
     [
         ("return {'b': values}", "f does not give 'a', unlike when it was tried, at rows 40–40, columns 60–79"),
         ("return {'a': values, 'b': values}", "f gives 'b', unlike when it was tried, at rows 40–40"),
+        ("exit(0)", "f fails (SystemExit: 0) at rows 40–40, columns 60–79"),
         ("raise RuntimeError('no')", "f fails (RuntimeError: no) at rows 40–40, columns 60–79"),
         ("values[:] = np.nan; return {'a': values}", "f gives nan for mine.a at row 40, column "),
         (

@@ -62,9 +62,17 @@ def test_features_are_chosen_by_patterns_in_their_own_order(patterns, expected):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "nearest"), [("s2.nvdi.*", "s2.ndvi.20180501"), ("S1.vv.20180401", "s1.vv.20180401")]
+    ("pattern", "nearest"),
+    [
+        ("s2.nvdi.*", "s2.ndvi.20180501"),
+        ("S1.vv.20180401", "s1.vv.20180401"),
+        ("s2.NDVI.*", "s2.ndvi.20180301"),
+        ("S1.VV.*", "s1.vv.20180301"),
+        ("S2.NVDI.20180401", "s2.ndvi.20180401"),
+    ],
 )
 def test_a_pattern_without_a_feature_is_refused(pattern, nearest):
+    """Whatever its capitals, the nearest name is told."""
     with pytest.raises(SettingsError) as error:
         feature_map.chosen(RECIPES, ["s2.b4.*", pattern])
     assert f"map.features: no feature matches {pattern!r}; the nearest is '{nearest}" in str(error.value)

@@ -165,7 +165,7 @@ def test_polarisations_are_linear_power():
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("ndvii", "indices: no index 'ndvii'; near names are ndvi, "),
+        ("ndvii", "indices: no index 'ndvii'; near names are ndvi, ndii, "),
         ("evy", "indices: no index 'evy'; near names are evi, "),
         ("quxzzzz", "indices: no index 'quxzzzz'; the page `Indices` of the documentation lists all"),
         (

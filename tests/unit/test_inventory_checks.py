@@ -10,7 +10,7 @@ import rasterio
 from unit.rasters_for_tests import TILE, acquired, coarser, constant, noise, save
 from unit.test_inventory import FIRST, LAST, band, radar, refused, sensor, take, theia, why
 
-from parcelle import acquisitions, checks, inventory
+from parcelle import acquisitions, damage, inventory, opening
 from parcelle.acquisitions import Inventory
 from parcelle.checks import looks
 from parcelle.errors import InputError
@@ -71,7 +71,7 @@ def test_the_block_that_is_named_does_not_depend_on_what_is_read_at_once(part, t
     save(path, noise(BIG), BIG, **TILED)
     spoil(path, 7, 2)
     spoil(path, 11, 1)
-    monkeypatch.setattr(checks, "PART", part)
+    monkeypatch.setattr(damage, "PART", part)
     assert "rows 112–127, columns 32–47" in one(path).fault
 
 
@@ -114,7 +114,7 @@ def test_an_image_in_jpeg_2000_without_a_length_must_have_its_end(bare, tmp_path
         path = tmp_path / f"{missing}.{'j2k' if bare else 'jp2'}"
         path.write_bytes(content[(start + 4 if bare else 0) : len(content) - missing])
         if bare:
-            assert bool(checks._truncation_of_boxes(str(path))) is bool(missing)
+            assert bool(damage._truncation_of_boxes(str(path))) is bool(missing)
         else:
             fault = one(path).fault
             assert fault is None if not missing else fault.endswith(f"its image has no end at byte {len(content) - 1}")
@@ -135,13 +135,13 @@ def test_a_block_of_a_jpeg_2000_that_cannot_be_read_is_named(tmp_path):
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("threads", [1, 4])
 def test_each_file_is_opened_once(full, threads, tmp_path, products, monkeypatch):
-    opened, original = [], rasterio.open
+    opened, original = [], opening.image
 
     def counted(path, *words, **named):
         opened.append(str(path))
         return original(path, *words, **named)
 
-    monkeypatch.setattr(rasterio, "open", counted)
+    monkeypatch.setattr(opening, "image", counted)
     settings = {"s2": sensor(str(tmp_path))}
     found = inventory.take(
         settings, "31TCJ", TILE, FIRST, LAST, "fail", {"s2": ["b4", "b11"]}, full=full, threads=threads

@@ -1,6 +1,7 @@
 """Rasters of the user's own: with and without a date, on the tile's grid and on others, continuous and categorical."""
 
 import datetime
+import os
 
 import numpy as np
 import pyproj
@@ -239,6 +240,10 @@ def test_a_file_elsewhere_is_no_use(tmp_path):
         ({"bands": ["slope"]}, "bands: no band 'slope'; rasters has band1"),
         ({"path": "lai_{date}.tif", "kind": "categorical"}, "kind: found 'categorical' with {date} in `path`"),
         ({"path": "{day}.tif"}, "path: found '{day}.tif'; only {tile} and {date} may stand in braces"),
+        ({"path": "x{date:%Y}.tif"}, "path: found 'x{date:%Y}.tif'; only {tile} and {date} may stand in braces"),
+        ({"path": "{tile:5d}.tif"}, "path: found '{tile:5d}.tif'; only {tile} and {date} may stand in braces"),
+        ({"path": "{tile!z}.tif"}, "path: found '{tile!z}.tif'; only {tile} and {date} may stand in braces"),
+        ({"path": "{{tile}}.tif"}, "path: found '{{tile}}.tif'; only {tile} and {date} may stand in braces"),
         ({"format": "stac", "path": "{date}.json"}, "path: found '{date}.json'; only {tile} may stand in braces"),
         ({"collection": "a"}, "format 'rasters' takes no `collection`: remove it"),
         ({"kind": "codes"}, "kind: found 'codes'; allowed: 'continuous' or 'categorical'"),
@@ -262,3 +267,22 @@ def test_coarser_rasters_that_nest_are_interpolated(tmp_path):
     _, features, _ = read(sensor(tmp_path / "dem.tif"))
     expected = (9 * pixels[3, 4] + 3 * pixels[2, 4] + 3 * pixels[3, 3] + pixels[2, 3]) / 16
     assert features[6, 8, 0] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0, 1e300, -1, float("nan"), float("inf")])
+def test_a_scale_that_no_values_have_is_a_problem(tmp_path, scale):
+    path = save(tmp_path / "t.tif", noise())
+    with rasterio.open(path, "r+") as image:
+        image.scales, image.offsets = (scale,), (1,)
+    found, (problem,) = Rasters(path).find(path, "31TCJ", "t")
+    assert found == []
+    assert problem.why == f"it has the scale {float(scale)}, where one from 1e-09 to 1e+09 is expected"
+    (codes,), _ = Rasters(path, "categorical").find(path, "31TCJ", "t")
+    assert codes.assets["band1"].scale == 1
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "dem.tif")
+    path = str(tmp_path / "dem.tif")
+    found, (problem,) = Rasters(path).find(path, "31TCJ", "dem")
+    assert (found, problem.why) == ([], f"{path} is no file")

@@ -219,6 +219,43 @@ def test_all_that_is_written_is_valid_stac(tmp_path):
         )
 
 
+CHANGES = {
+    ("vv", "bands", ()): "asset 'vv' has not one band in `bands`",
+    ("vv", "parcelle:band", "1"): "asset 'vv' has '1' as `parcelle:band`; allowed: whole numbers from 1 to 4294967295",
+    ("vv", "parcelle:band", None): "asset 'vv' has None as `parcelle:band`; allowed: whole numbers from 1",
+    ("vv", "parcelle:band", -1): "asset 'vv' has -1 as `parcelle:band`; allowed: whole numbers from 1",
+    ("vv", "parcelle:band", 0): "asset 'vv' has 0 as `parcelle:band`; allowed: whole numbers from 1",
+    ("mask-1", "parcelle:band", 0): "asset 'mask-1' has 0 as `parcelle:band`; allowed",
+    ("mask-1", "parcelle:invalid_bits", "a"): "asset 'mask-1' has 'a' as `parcelle:invalid_bits`; allowed",
+    ("mask-1", "parcelle:invalid_bits", 2**70): "asset 'mask-1' has 1180591620717411303424 as `parcelle:invalid_bits`",
+    ("mask-1", "parcelle:invalid_values", ("x",)): "asset 'mask-1' has 'x' as `parcelle:invalid_values`; allowed",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_an_inventory_that_was_changed_is_a_problem(tmp_path, change):
+    one = acquired(3, {"vv": Asset("/data/a.tif")}, [Mask("/data/m.tif", 1, (1,))], sensor="s1")
+    path = tmp_path / "31TCJ.json"
+    Inventory("31TCJ", TILE, (one,), formats={"s1": "sentinel-1-rtc"}).write(str(path))
+    content = json.loads(path.read_text())
+    asset, key, value = change
+    content["features"][0]["assets"][asset][key] = value
+    path.write_text(json.dumps(content))
+    found, (problem,) = Stac("sentinel-1-rtc").find(str(path), "31TCJ", "s1")
+    assert found == []
+    assert problem.why.startswith(CHANGES[change])
+
+
+def test_a_time_without_a_zone_in_an_inventory_is_utc(tmp_path):
+    two = (acquired(3, {"vv": Asset("/data/a.tif")}), acquired(4, {"vv": Asset("/data/b.tif")}))
+    path = tmp_path / "31TCJ.json"
+    Inventory("31TCJ", TILE, two, formats={"s2": "sentinel-1-rtc"}).write(str(path))
+    path.write_text(path.read_text().replace('Z"', '"', 1))
+    found, problems = Stac("sentinel-1-rtc").find(str(path), "31TCJ", "s2")
+    assert problems == []
+    assert [a.datetime for a in found] == [a.datetime for a in two]
+
+
 @pytest.mark.skipif("PARCELLE_DATA" not in os.environ, reason="PARCELLE_DATA is not set")
 def test_a_real_year_of_three_sensors(tmp_path):
     """All that was seen of a tile in Flanders, from one file with items of all sensors."""

@@ -200,7 +200,7 @@ OF_THE_SENSOR = [
     ("additional", ["b8/("], "sensors.s2: 'b8/(' is not an expression such as (b8-b4)/(b8+b4)"),
     ("additional", ["b99+1"], f"sensors.s2: 'b99+1' uses 'b99', which is not a band in use; bands are {BANDS}"),
     ("format", "foo", f"sensors.s2: no format 'foo'; choose from {', '.join(FORMATS)}, or 'module:Class'"),
-    ("format", "nowhere:Class", "sensors.s2: format 'nowhere:Class' cannot be imported: No module named 'nowhere'"),
+    ("format", "nix:Y", "sensors.s2: format 'nix:Y' cannot be imported (ModuleNotFoundError: No module named 'nix')"),
     ("collection", "x", "sensors.s2: format 'sentinel2-theia-l2a' takes no `collection`: remove it"),
     ("path", "/d/{tiles}", "sensors.s2.path: found '/d/{tiles}'; only {tile} may stand in braces"),
     ("path", "/d/{tile", "sensors.s2.path: found '/d/{tile'; only {tile} may stand in braces"),
@@ -339,6 +339,25 @@ def test_a_setting_that_stands_twice_is_refused(tmp_path):
 @pytest.mark.parametrize("results", ["out/", "./out", "x/../out"])
 def test_a_folder_is_written_in_one_way(results):
     assert settings.read(least(results=results)).results == "out"
+
+
+@pytest.mark.parametrize("results", ["file", "file/x", "file/x/y", "link"])
+def test_a_folder_that_cannot_be_one_is_refused(results, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SettingsError) as error:
+        settings.refuse_file(str(tmp_path / results), "results")
+    there = tmp_path / results.split("/")[0]
+    assert str(error.value) == f"results: {there} is there, and is no folder: name another folder, or remove it."
+
+
+@pytest.mark.parametrize("results", ["folder", "folder/x/y", "nowhere/x"])
+def test_a_folder_may_be_there_or_not(results, tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for path in (results, tmp_path / results):
+        settings.refuse_file(path, "results")
+    assert [p.name for p in tmp_path.rglob("*")] == ["folder"]
 
 
 @pytest.mark.parametrize("change", [{"results": "res {x}"}, {"reference": {"path": "{x}.gpkg", "field": "code"}}])

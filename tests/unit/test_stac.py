@@ -319,3 +319,41 @@ def test_names_in_other_alphabets_are_read_as_utf_8(tmp_path):
     path.write_bytes(json.dumps({"features": [one]}, ensure_ascii=False).encode())
     (acquisition,), _ = Stac("sentinel-1-grd").find(str(path), "31UDS", "s1")
     assert acquisition.assets["vv"].path == str(tmp_path / "été.tif")
+
+
+@pytest.mark.parametrize("scale", [0, -1, True, 1e300, 1e-10, math.nan, math.inf])
+def test_a_scale_that_no_values_have_is_a_problem(tmp_path, scale):
+    why = problem(tmp_path, changed("raster:bands", [{"scale": scale}, {}]))
+    assert why in (
+        f"it has the scale {float(scale)}, where one from 1e-09 to 1e+09 is expected",
+        "it has True as a scale or offset, where a number is expected",
+    )
+
+
+@pytest.mark.parametrize("offset", [math.nan, -math.inf])
+def test_an_offset_that_is_not_finite_is_a_problem(tmp_path, offset):
+    why = problem(tmp_path, changed("raster:bands", [{"offset": offset}, {}]))
+    assert why == f"it has the offset {offset}, which is no finite number"
+
+
+@pytest.mark.parametrize("text", ["x", "", "2018-02-31T10:00:00Z", "0001-01-01T00:00:00+14:00", 20180310, "a\nb"])
+def test_a_time_that_there_is_not_is_a_problem(tmp_path, text):
+    why = problem(tmp_path, sentinel_1(datetime=text))
+    assert why == f"its datetime is {str(text)!r}, which is no time such as 2018-03-10T10:50:00Z"
+
+
+def test_an_item_that_is_nested_without_end_is_a_problem_and_the_next_one_is_read(tmp_path):
+    deep = {}
+    for _ in range(900):
+        deep = {"a": deep}
+    (one,), (fault,) = found(tmp_path, sentinel_1(name="deep", deep=deep), sentinel_1(name="sound"))
+    assert one.id == "sound"
+    assert fault.why.startswith("it is not a STAC item (RecursionError: ")
+
+
+@pytest.mark.parametrize("key", ["id", "href"])
+def test_half_a_letter_is_a_problem_that_can_be_written(tmp_path, key):
+    acquisitions, (fault,) = found(tmp_path, changed(key, "\ud800"))
+    assert acquisitions == []
+    assert str(fault).encode().decode() == str(fault)
+    assert "\\ud800" in fault.why

@@ -11,9 +11,13 @@ from typing import Any
 from parcelle import files
 from parcelle.grid import Grid, reproject
 from parcelle.sensors import Acquisition, Asset, Mask, Problem
+from parcelle.sensors.base import refuse_encoding
 
 PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 RASTER = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
+
+# Masks hold whole numbers of 32 bits at most.
+_MOST = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -148,23 +152,54 @@ def _found(href: str, folder: Path) -> str:
 
 
 def of_item(feature: dict[str, Any], sensor: str, folder: Path) -> Acquisition:
-    """Read an item of what `Inventory.write` wrote, in a file of a folder, as an acquisition of a sensor."""
+    """Read an item of what `Inventory.write` wrote, in a file of a folder, as an acquisition of a sensor.
+
+    Raises:
+        ValueError: It was changed since, to what cannot be used.
+        KeyError: It lacks a part.
+        TypeError: A part is of another kind.
+
+    """
     assets, masks = {}, []
     for key, content in feature["assets"].items():
         path = _found(content["href"], folder)
         if "bands" in content:
-            assets[key] = _read_asset(content, path)
+            assets[key] = _read_asset(key, content, path)
         else:
-            values = tuple(content["parcelle:invalid_values"])
-            masks.append(Mask(path, content["parcelle:band"], values, content["parcelle:invalid_bits"]))
+            masks.append(_read_mask(key, content, path))
     properties = feature["properties"]
-    time = datetime.datetime.fromisoformat(properties["datetime"])
+    time = utc(datetime.datetime.fromisoformat(properties["datetime"]))
     fingerprint, clear = properties.get("parcelle:fingerprint", ""), properties.get("parcelle:clear")
     return Acquisition(feature["id"], sensor, time, assets, tuple(masks), fingerprint, clear)
 
 
-def _read_asset(content: dict[str, Any], path: str) -> Asset:
-    band = content["bands"][0]
+def utc(time: datetime.datetime) -> datetime.datetime:
+    """Time in UTC; one without a zone is in it, as STAC asks, whatever the zone of the machine."""
+    return time.replace(tzinfo=datetime.UTC) if time.tzinfo is None else time.astimezone(datetime.UTC)
+
+
+def _read_asset(key: str, content: dict[str, Any], path: str) -> Asset:
+    bands = content["bands"]
+    if not isinstance(bands, list) or len(bands) != 1:
+        raise ValueError(f"asset {key!r} has not one band in `bands`")
+    band = bands[0]
     nodata = float(band["nodata"]) if "nodata" in band else None
-    encoding = band["raster:scale"], band["raster:offset"], nodata, content.get("parcelle:power", False)
-    return Asset(path, content["parcelle:band"], *encoding)
+    scale, offset = band["raster:scale"], band["raster:offset"]
+    refuse_encoding(scale, offset)
+    number = _whole(key, "parcelle:band", content["parcelle:band"], 1, _MOST)
+    return Asset(path, number, scale, offset, nodata, content.get("parcelle:power", False) is True)
+
+
+def _read_mask(key: str, content: dict[str, Any], path: str) -> Mask:
+    number = _whole(key, "parcelle:band", content["parcelle:band"], 1, _MOST)
+    listed = content["parcelle:invalid_values"]
+    values = tuple(_whole(key, "parcelle:invalid_values", value, -_MOST, _MOST) for value in listed)
+    bits = _whole(key, "parcelle:invalid_bits", content["parcelle:invalid_bits"], 0, _MOST)
+    return Mask(path, number, values, bits)
+
+
+def _whole(key: str, name: str, value: Any, least: int, most: int) -> int:
+    """A whole number within bounds, from an asset."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"asset {key!r} has {value!r} as `{name}`; allowed: whole numbers from {least} to {most}")
+    return value

@@ -5,36 +5,30 @@ A look also tells how much of the tile is clear, from some of the blocks of its 
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyproj
 import rasterio
-from rasterio.enums import Interleaving
 from rasterio.windows import Window
 
-from parcelle import decoding
+from parcelle import damage, decoding, opening
 from parcelle.acquisitions import ordered
+from parcelle.damage import Parts
 from parcelle.errors import InputError
 from parcelle.grid import Grid, in_metres, same_crs
-from parcelle.images import GDAL, UNREADABLE, place
+from parcelle.images import GDAL, UNREADABLE
 from parcelle.sensors import Acquisition, Asset, Mask, Problem
 
 log = logging.getLogger(__name__)
 
 # Most pixels along a side that a mask is looked at with.
 SAMPLED = 512
-# Pixels along a side of what is read at once where a file is read as a whole.
-PART = 1024
-# What an image in JPEG 2000 ends with (ISO/IEC 15444-1, table A.2: end of codestream).
-_END = b"\xff\xd9"
-
-Parts = Sequence[Asset | Mask]
 
 
 @dataclass(frozen=True)
@@ -46,6 +40,7 @@ class Look:
         grids: Grid of each file.
         types: Type of the pixels of each file.
         clear: Share of the tile that no mask calls invalid, 0 to 1; None without masks.
+        away: Whether the first file lies elsewhere than the tile; no other was looked at then.
 
     """
 
@@ -53,9 +48,16 @@ class Look:
     grids: dict[str, Grid]
     types: dict[str, str]
     clear: float | None = None
+    away: bool = False
 
 
-def looks(acquisitions: Sequence[Acquisition], tile: Grid, full: bool = False, threads: int = 1) -> list[Look]:
+def looks(
+    acquisitions: Sequence[Acquisition],
+    tile: Grid,
+    full: bool = False,
+    threads: int = 1,
+    drivers: Sequence[str] | None = opening.DRIVERS,
+) -> list[Look]:
     """Look at acquisitions; each file is opened once, and at most one part of it is in memory.
 
     Args:
@@ -63,13 +65,14 @@ def looks(acquisitions: Sequence[Acquisition], tile: Grid, full: bool = False, t
         tile: Grid of the tile.
         full: Whether every block is read, and not the headers and some of the masks alone.
         threads: Acquisitions at a time.
+        drivers: Drivers of GDAL that may open a file; None for any.
 
     """
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(partial(_look, tile=tile, full=full), acquisitions))
+        return list(pool.map(partial(_look, tile=tile, full=full, drivers=drivers), acquisitions))
 
 
-def _look(acquisition: Acquisition, tile: Grid, full: bool) -> Look:
+def _look(acquisition: Acquisition, tile: Grid, full: bool, drivers: Sequence[str] | None) -> Look:
     """Open every file of an acquisition, up to the first that is wrong."""
     parts: dict[str, list[Asset | Mask]] = {}
     every: Parts = (*acquisition.assets.values(), *acquisition.masks)
@@ -79,118 +82,20 @@ def _look(acquisition: Acquisition, tile: Grid, full: bool) -> Look:
     with rasterio.Env(**GDAL):
         for path, of_file in parts.items():
             try:
-                with rasterio.open(path) as image:
+                with opening.image(path, drivers) as image:
                     found.grids[path], found.types[path] = Grid.of(image), image.dtypes[0]
                     if len(found.grids) == 1 and not found.grids[path].touches(tile):
-                        return found  # it lies elsewhere, whatever its other files hold
-                    why = _fault(image, of_file, full) or _clear_part(image, of_file, tile, clear)
+                        return replace(found, away=True)
+                    why = damage.fault(image, of_file, full) or _clear_part(image, of_file, tile, clear)
             except rasterio.errors.RasterioIOError as error:
-                why = f"cannot be opened ({error})"
+                why = f"cannot be opened ({opening.reason(error, drivers)})"
             except InputError as error:
                 return Look(str(error), found.grids, found.types)
             if why:
                 return Look(f"{path} {why}", found.grids, found.types)
+    if full and (why := damage.spoiled(parts)):
+        return Look(why, found.grids, found.types)
     return Look(None, found.grids, found.types, round(float(clear.mean()), 4) if acquisition.masks else None)
-
-
-def _fault(image: rasterio.DatasetReader, parts: Parts, full: bool) -> str | None:
-    """Say what is wrong with an image, if anything."""
-    if missing := [p.band for p in parts if p.band > image.count]:
-        return f"has {image.count} bands, but band {missing[0]} is asked for"
-    if any(isinstance(p, Mask) and np.dtype(image.dtypes[p.band - 1]).kind not in "iu" for p in parts):
-        return f"is a mask of type {image.dtypes[0]}, where whole numbers are expected"
-    if why := _other_nodata(image, parts) or _truncation(image):
-        return why
-    return _unreadable(image, sorted({p.band for p in parts})) if full else None
-
-
-def _other_nodata(image: rasterio.DatasetReader, parts: Parts) -> str | None:
-    """Say where a file calls another number no data than its product does; NaN never is a value, whoever says so."""
-    for part in parts:
-        said = image.nodatavals[part.band - 1]
-        if isinstance(part, Mask) or part.nodata is None or said is None or np.isnan([said, part.nodata]).any():
-            continue
-        if said != part.nodata:
-            return f"says that no data is {said:g}, where {part.nodata:g} is what its product says"
-    return None
-
-
-def _truncation(image: rasterio.DatasetReader) -> str | None:
-    """Say where a file ends too early: of an image in JPEG 2000, GDAL may read some number for what is missing."""
-    if "://" in image.name or image.name.startswith("/vsi"):
-        return None
-    if image.driver.startswith("JP2"):
-        return _truncation_of_boxes(image.name)
-    return _truncation_of_blocks(image) if image.driver == "GTiff" else None
-
-
-def _truncation_of_blocks(image: rasterio.DatasetReader) -> str | None:
-    """Find a block that a GeoTIFF's index places beyond the end of the file."""
-    size = Path(image.name).stat().st_size
-    planes = 1 if image.interleaving == Interleaving.pixel else image.count
-    height, width = image.block_shapes[0]
-    for plane in range(1, planes + 1):
-        for row in range(-(-image.height // height)):
-            for column in range(-(-image.width // width)):
-                offset = image.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=plane)
-                length = image.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=plane)
-                if offset and int(offset) + int(length) > size:
-                    end = int(offset) + int(length)
-                    return f"is truncated: its block ({row}, {column}) ends at byte {end}, the file at {size}"
-    return None
-
-
-def _truncation_of_boxes(path: str) -> str | None:
-    """Find a box of a JP2 file that ends beyond the file, or an image without its end (ISO/IEC 15444-1, annex I)."""
-    size = end = Path(path).stat().st_size
-    with Path(path).open("rb") as stream:
-        if stream.read(2) != b"\xff\x4f":  # a codestream by itself has no boxes
-            for kind, end in _boxes(stream, size):
-                if end > size:
-                    return f"is truncated: its box {kind!r} ends at byte {end}, the file at {size}"
-        stream.seek(end - len(_END))
-        return None if stream.read(len(_END)) == _END else f"is truncated: its image has no end at byte {end}"
-
-
-def _boxes(stream: BinaryIO, size: int) -> Iterator[tuple[str, int]]:
-    """Name of each box of a JP2 file and the byte behind it, up to the image; length 0 is the rest of the file."""
-    start, kind = 0, ""
-    while start < size and kind != "jp2c":
-        stream.seek(start)
-        head = stream.read(16)
-        length, kind = int.from_bytes(head[:4], "big"), head[4:8].decode("latin-1")
-        length = int.from_bytes(head[8:16], "big") if length == 1 else length or size - start
-        start += max(length, 8)
-        yield kind, start
-
-
-def _unreadable(image: rasterio.DatasetReader, bands: list[int]) -> str | None:
-    """Name the first block of some bands that cannot be read, after reading all of them, some blocks at a time."""
-    height, width = image.block_shapes[0]
-    size = max(PART // height, 1) * height, max(PART // width, 1) * width
-    for part in _cut(Window(0, 0, image.width, image.height), size):
-        if _fails(image, bands, part):
-            one_by_one = ((block, _fails(image, bands, block)) for block in _cut(part, (height, width)))
-            where, why = next((found for found in one_by_one if found[1]), (part, "its blocks can, one by one"))
-            return f"cannot be read in {place(where)} ({why})"
-    return None
-
-
-def _cut(area: Window, size: tuple[int, int]) -> Iterator[Window]:
-    """Parts of an area of so many rows and columns, row by row; the last ones are cut."""
-    bottom, right = area.row_off + area.height, area.col_off + area.width
-    for row in range(area.row_off, bottom, size[0]):
-        for column in range(area.col_off, right, size[1]):
-            yield Window(column, row, min(size[1], right - column), min(size[0], bottom - row))
-
-
-def _fails(image: rasterio.DatasetReader, bands: list[int], window: Window) -> str | None:
-    """Why a window cannot be read, if so."""
-    try:
-        image.read(bands, window=window)
-    except UNREADABLE as error:
-        return str(error.__cause__ or error).splitlines()[0]
-    return None
 
 
 def _clear_part(image: rasterio.DatasetReader, parts: Parts, tile: Grid, clear: np.ndarray) -> str | None:
@@ -200,7 +105,7 @@ def _clear_part(image: rasterio.DatasetReader, parts: Parts, tile: Grid, clear: 
             try:
                 clear &= _clear(image, mask, tile)
             except UNREADABLE as error:
-                return _unreadable(image, [mask.band]) or f"cannot be read ({error.__cause__ or error})"
+                return damage.unreadable(image, [mask.band]) or f"cannot be read ({error.__cause__ or error})"
     return None
 
 
@@ -246,6 +151,7 @@ def checked(
     sizes: Mapping[str, float] | None,
     full: bool,
     threads: int,
+    drivers: Sequence[str] | None,
 ) -> tuple[list[Acquisition], list[Problem]]:
     """Open every file once; say which acquisitions are good, and what is wrong with the others.
 
@@ -256,15 +162,16 @@ def checked(
         sizes: Pixel size of each band of products that are cut to tiles; None of others.
         full: Whether every block is read.
         threads: Acquisitions at a time.
+        drivers: Drivers of GDAL that may open a file; None for any.
 
     Returns:
         The good ones, with the clear share of each, and the others; both by time.
 
     """
     every, tiled = ordered(acquisitions), sizes is not None
-    found = {a.id: look for a, look in zip(every, looks(every, grid, full, threads), strict=True)}
-    every = every if tiled else _here(every, found, grid)
-    faults = {a.id: why for a in every if (why := found[a.id].fault or _lacking(a, bands))}
+    found = {a.id: look for a, look in zip(every, looks(every, grid, full, threads, drivers), strict=True)}
+    every = every if tiled else _here(every, found)
+    faults = {a.id: why for a in every if (why := _alone(a, found[a.id], bands, grid))}
     readable = [a for a in every if a.id not in faults]
     if tiled:
         faults |= _strangers(readable, {name: look.types for name, look in found.items()}, "of another type")
@@ -277,13 +184,17 @@ def checked(
     return good, [Problem(a.id, faults[a.id], a.date) for a in every if a.id in faults]
 
 
-def _here(acquisitions: Sequence[Acquisition], found: Mapping[str, Look], tile: Grid) -> tuple[Acquisition, ...]:
+def _here(acquisitions: Sequence[Acquisition], found: Mapping[str, Look]) -> tuple[Acquisition, ...]:
     """Those that have ground in common with a tile: products that are not cut to tiles may lie elsewhere."""
-    away = {a.id for a in acquisitions if not any(grid.touches(tile) for grid in found[a.id].grids.values())}
-    here = tuple(a for a in acquisitions if a.id not in away or found[a.id].fault)
+    here = tuple(a for a in acquisitions if not found[a.id].away)
     if len(here) < len(acquisitions):
         log.info("%d lie beside the tile", len(acquisitions) - len(here))
     return here
+
+
+def _alone(acquisition: Acquisition, look: Look, bands: Sequence[str], tile: Grid) -> str | None:
+    """Say what is wrong with an acquisition, whatever the others are like."""
+    return look.fault or _lacking(acquisition, bands) or (_beside(look.grids, tile) if look.away else None)
 
 
 def _lacking(acquisition: Acquisition, bands: Sequence[str]) -> str | None:
@@ -301,10 +212,10 @@ def _beside(grids: Mapping[str, Grid], tile: Grid) -> str | None:
 
 
 def _apart(grids: Mapping[str, Grid]) -> str | None:
-    """Name a file of an acquisition that does not begin where the coarsest of them does."""
+    """Name a file of an acquisition that does not begin and end where the coarsest of them does, to its last pixel."""
     coarsest, first = max(grids.items(), key=lambda item: item[1].resolution)
     for path, grid in grids.items():
-        beside = max(abs(grid.left - first.left), abs(grid.top - first.top)) > first.resolution
+        beside = max(abs(a - b) for a, b in zip(grid.bounds, first.bounds, strict=True)) > first.resolution
         if beside or not same_crs(grid.crs, first.crs):
             return f"{path} is on another grid: {grid}, where {Path(coarsest).name} has {first}"
     return None

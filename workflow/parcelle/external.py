@@ -6,10 +6,11 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from parcelle.errors import ParcelleError, SettingsError
+from parcelle.foreign import FAILURES, said
 
 if TYPE_CHECKING:
     from parcelle import settings as s
@@ -187,8 +189,8 @@ Refuse = Callable[[str], ParcelleError]
 def _called(external: External, function: Function, series: Mapping[str, SensorSeries], refuse: Refuse) -> Any:
     try:
         return function(dict(series), **external.arguments)
-    except Exception as error:  # whatever the user's function raises; its trace goes to the log
-        raise refuse(f"fails ({type(error).__name__}: {error})") from error
+    except FAILURES as error:  # whatever the user's function raises; its trace goes to the log
+        raise refuse(f"fails ({said(error)})") from error
 
 
 def _layers(made: Any, shape: tuple[int, int], refuse: Refuse) -> dict[str, np.ndarray]:
@@ -236,13 +238,15 @@ def find(place: str) -> Function:
     """
     module, _, name = place.rpartition(":")
     file = Path(module) if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
+    if module.endswith(".py") and file.exists() and not file.is_file():  # reading from a pipe would never end
+        raise SettingsError(f"{place} cannot be imported: it is no file")
     try:
         if module.endswith(".py") or file.is_file():
             found = getattr(_of_file(str(file.resolve())), name)
         else:
             found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # whatever the user's module raises
-        raise SettingsError(f"{place} cannot be imported ({type(error).__name__}: {error})") from error
+    except FAILURES as error:  # whatever the user's module raises
+        raise SettingsError(f"{place} cannot be imported ({said(error)})") from error
     if not inspect.isfunction(found):
         raise SettingsError(f"{place} is no Python function, but a {type(found).__name__}")
     return found
@@ -274,14 +278,37 @@ def tried(name: str, settings: "s.External", recipes: Sequence["Recipe"]) -> Ext
     """
     try:
         function = find(settings.function)
+        digest = _digest(settings.function, function)
     except SettingsError as error:
         raise SettingsError(f"external.{name}.function: {error}") from error
-    arguments = settings.model_dump(mode="json")["arguments"]
-    made = External(name, settings.function, settings.margin, arguments, (), _digest(function))
+    made = External(name, settings.function, settings.margin, _arguments(name, settings), (), digest)
     first, second = (_keys(made, function, recipes, *trial) for trial in _TRIALS)
     if first != second:
         raise _refused(made, "")(f"gives {', '.join(first)} on one block, and {', '.join(second)} on another")
-    return External(name, settings.function, settings.margin, arguments, tuple(first), made.digest)
+    return replace(made, features=tuple(first))
+
+
+def _arguments(name: str, settings: "s.External") -> dict[str, Any]:
+    """Arguments as plain values; dates are text.
+
+    Raises:
+        SettingsError: One is something else, such as bytes.
+
+    """
+    try:
+        json.dumps(settings.arguments, default=_day)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SettingsError(
+            f"external.{name}.arguments: found what cannot be passed on ({said(error)}); allowed: numbers, text, "
+            "dates, true, false, and lists and groups of them"
+        ) from None
+    return dict(settings.model_dump(mode="json")["arguments"])
+
+
+def _day(value: Any) -> str:
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    raise TypeError(f"a value of type {type(value).__name__}")
 
 
 def _keys(
@@ -316,6 +343,17 @@ def _generated(recipe: "Recipe", shape: tuple[int, int], acquisitions: int) -> S
     return SensorSeries(recipe, values(len(recipe.dates)), days, valid, lambda: raw)
 
 
-def _digest(function: Function) -> str:
-    """Digest of the file that a function stands in."""
-    return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()[:16]
+def _digest(place: str, function: Function) -> str:
+    """Digest of the file that a function stands in.
+
+    Raises:
+        SettingsError: It stands in none: it was made while its module was imported.
+
+    """
+    try:
+        file = Path(inspect.getfile(inspect.unwrap(function)))
+    except (TypeError, ValueError) as error:  # it wraps one that is not of Python, or itself
+        raise SettingsError(f"{place} stands in no file ({said(error)}): define it in one") from None
+    if not file.is_file():
+        raise SettingsError(f"{place} stands in no file ({str(file)!r}): define it in one")
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

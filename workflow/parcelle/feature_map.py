@@ -39,9 +39,17 @@ def chosen(sources: Sequence[Source], patterns: Sequence[str]) -> list[str]:
     names = features.names(sources)
     for pattern in patterns:
         if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
-            nearest = difflib.get_close_matches(pattern, names, 1, 0)[0]
+            nearest = _nearest(pattern, names)
             raise SettingsError(f"map.features: no feature matches {pattern!r}; the nearest is {nearest!r}")
     return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _nearest(pattern: str, names: Sequence[str]) -> str:
+    """Name that a pattern means with other capitals; or the one that is spelt most like it."""
+    lower = {name.lower(): name for name in names}
+    pattern = pattern.lower()
+    meant = [name for name in lower if fnmatch.fnmatchcase(name, pattern)]
+    return lower[(meant or difflib.get_close_matches(pattern, lower, 1, 0))[0]]
 
 
 def needed(sources: Sequence[Source], names: Sequence[str]) -> list[Source]:

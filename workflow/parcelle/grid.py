@@ -1,8 +1,9 @@
 """The pixels of a raster on the ground: CRS, affine transform, shape."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ import rasterio
 import shapely
 from rasterio.windows import Window
 
+from parcelle import opening
 from parcelle.errors import InputError
 
 
@@ -40,24 +42,37 @@ class Grid:
         """Grid of an open raster.
 
         Raises:
-            InputError: It has no CRS, or its pixels are rotated or not square.
+            InputError: It has no CRS, one that is not tied to the Earth, or no corner; or its pixels are rotated or not
+                square.
 
         """
         t = image.transform
         if image.crs is None:
             raise InputError(f"{image.name} has no CRS. Write one into it, e.g. with gdal_edit -a_srs.")
+        if not np.isfinite(tuple(t)[:6]).all():
+            raise InputError(f"{image.name} has a corner or a pixel size that is no number: write its grid into it.")
         if t.b or t.d or t.a <= 0 or not np.isclose(t.a, -t.e):
             raise InputError(f"{image.name} has rotated or oblong pixels ({tuple(t)[:6]}): warp it to square ones.")
-        return cls(_text(image.crs), t.c, t.f, t.a, image.height, image.width)
+        crs = _text(image.crs)
+        if not on_earth(crs):
+            raise InputError(
+                f"{image.name} has a CRS that is not tied to the Earth ({image.crs}): write its own into it."
+            )
+        return cls(crs, t.c, t.f, t.a, image.height, image.width)
 
     @classmethod
-    def of_file(cls, path: str) -> Self:
-        """Grid of a raster file, of which nothing beside it is looked at."""
+    def of_file(cls, path: str, drivers: Sequence[str] | None = None) -> Self:
+        """Grid of a raster file, of which nothing beside it is looked at; some drivers of GDAL may open it, or any.
+
+        Raises:
+            InputError: It cannot be opened, or has no grid.
+
+        """
         try:
-            with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), rasterio.open(path) as image:
+            with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), opening.image(path, drivers) as image:
                 return cls.of(image)
         except rasterio.errors.RasterioIOError as error:
-            raise InputError(f"{path} cannot be read as an image: {error}") from None
+            raise InputError(f"{path} cannot be read as an image: {opening.reason(error, drivers)}") from None
 
     @classmethod
     def from_dict(cls, content: dict) -> Self:
@@ -139,6 +154,16 @@ class Grid:
 def _text(crs: Any) -> str:
     code = crs.to_epsg()
     return f"EPSG:{code}" if code else crs.to_wkt()
+
+
+@lru_cache(maxsize=64)
+def on_earth(crs: Any) -> bool:
+    """Whether a CRS can be brought to longitude and latitude: a local or an unknown one cannot."""
+    try:
+        pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    except pyproj.exceptions.ProjError:
+        return False
+    return True
 
 
 def in_metres(crs: Any) -> bool:

@@ -97,7 +97,7 @@ def find(name: str, others: Sequence[str] = ()) -> Index:
     if same:
         which = " or ".join(f"{index.name} ({index.title})" for index in same)
         raise SettingsError(f"indices: {name!r} may be {which}; write it so, with its capitals")
-    near = difflib.get_close_matches(name.lower(), [*others, *known], 4, 0.5)
+    near = difflib.get_close_matches(name.lower(), [*dict.fromkeys([*others, *known])], 4, 0.5)
     hint = f"; near names are {', '.join(near)}" if near else "; the page `Indices` of the documentation lists all"
     raise SettingsError(f"indices: no index {name!r}{hint}")
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from parcelle import checks, files, sensors
+from parcelle import checks, files, opening, sensors
 from parcelle.acquisitions import Inventory, ordered
 from parcelle.errors import InputError
 from parcelle.features import recipes
@@ -157,6 +157,14 @@ def _tiled(sensor: Sensor) -> bool:
     return getattr(sensors.of(sensor), "tiled", True)
 
 
+def _drivers(sensor: Sensor) -> Sequence[str] | None:
+    """Drivers of GDAL that may open its images; None for any: rasters of the user's own may be a VRT."""
+    format = sensors.of(sensor)
+    own = getattr(format, "auxiliary", False)
+    drivers: Sequence[str] | None = getattr(format, "drivers", None if own else opening.DRIVERS)
+    return drivers
+
+
 def _sizes(sensor: Sensor) -> dict[str, float] | None:
     """Pixel size of each band in metres; None of products that are not cut to tiles, which may have any."""
     return {band.name: band.gsd for band in sensors.of(sensor).bands} if _tiled(sensor) else None
@@ -185,7 +193,7 @@ def _sensor_grid(
         if i >= LOOKED_AT and grids:
             break
         try:
-            grids[Grid.of_file(path)] += 1
+            grids[Grid.of_file(path, _drivers(sensor))] += 1
         except InputError as error:
             faults.append(Problem(os.path.basename(path), str(error)))
     return (grids.most_common(1)[0][0] if grids else None), faults
@@ -239,7 +247,7 @@ def take(
     for name, sensor in settings.items():
         inside, wrong, others = _listed(name, sensor, tile, (first, last), bands[name])
         one_each = _without_twins(inside, wrong, _tiled(sensor))
-        good, bad = checks.checked(one_each, bands[name], grid, _sizes(sensor), full, threads)
+        good, bad = checks.checked(one_each, bands[name], grid, _sizes(sensor), full, threads, _drivers(sensor))
         found += good
         problems += [replace(p, sensor=name) for p in wrong + bad]
         if not good and not (problems and on_bad == "fail"):

@@ -5,6 +5,7 @@ The JSON schema, `config/README.md` and the page of the documentation are writte
 """
 
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -308,3 +309,15 @@ def refuse_repeated(path: str | os.PathLike) -> None:
             yaml.load(stream, _Unrepeated)
     except (yaml.YAMLError, ValueError) as error:
         raise SettingsError(f"{path} is no YAML that can be read: {error}") from None
+
+
+def refuse_file(path: str | os.PathLike, setting: str) -> None:
+    """Refuse a folder that cannot be made: where it should be, or a folder above it, something else is.
+
+    Raises:
+        SettingsError: Names the setting, and what is there.
+
+    """
+    there = next((place for place in (Path(path), *Path(path).parents) if os.path.lexists(place)), None)
+    if there and not there.is_dir():
+        raise SettingsError(f"{setting}: {there} is there, and is no folder: name another folder, or remove it.")

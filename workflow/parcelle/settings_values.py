@@ -3,7 +3,6 @@
 import datetime
 import os
 import re
-import string
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
@@ -33,11 +32,10 @@ Place = Annotated[File, AfterValidator(_plain)]
 def only_tile(path: str, info: ValidationInfo) -> str:
     """Refuse a placeholder other than the tile's, and the date's of `rasters`, which nothing would fill in."""
     allowed = ("tile", "date") if info.data.get("format") == "rasters" else ("tile",)
-    try:
-        names = {name for _, name, _, _ in string.Formatter().parse(path) if name is not None}
-    except ValueError:
-        names = {"?"}
-    if names - {*allowed}:
+    rest = path
+    for name in allowed:
+        rest = rest.replace(f"{{{name}}}", "")
+    if re.search(r"[{}]", rest):
         raise ValueError(f"only {' and '.join(f'{{{name}}}' for name in allowed)} may stand in braces")
     return path
 

@@ -9,23 +9,42 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyogrio
+import pyproj
 import shapely
 
+from parcelle import opening
 from parcelle.errors import InputError
+from parcelle.grid import on_earth
 
 log = logging.getLogger(__name__)
+
+# What reading a file that is something else, or damaged, raises: its format, its geometries, its CRS.
+_UNREADABLE = (
+    *(OSError, ValueError, pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError),
+    *(shapely.errors.ShapelyError, pyproj.exceptions.ProjError),
+)
 
 
 def there(path: str, setting: str) -> str:
     """Return a path that exists.
 
     Raises:
-        InputError: It does not; names the setting.
+        InputError: It does not, or it is no file; names the setting.
 
     """
     if not Path(path).exists():
         raise InputError(f"{setting}: {path} is not there: correct the path, or put the file there.")
+    try:
+        _refuse_special(path)
+    except InputError as error:
+        raise InputError(f"{setting}: {error}") from None
     return path
+
+
+def _refuse_special(path: str) -> None:
+    """Refuse what is no file among those that a vector file is made of."""
+    for part in parts(path):
+        opening.refuse_special(part)
 
 
 def parts(path: str) -> list[str]:
@@ -40,12 +59,14 @@ def read(path: str, fields: list[str], layer: str | None = None) -> gpd.GeoDataF
     """Read some fields and the geometry of a vector file; `fid` is the feature's number in it.
 
     Raises:
-        InputError: The file cannot be read, has several layers and none is named, has no CRS, or lacks a field.
+        InputError: The file cannot be read, has several layers and none is named, has no CRS or a local one, or
+            lacks a field.
 
     """
+    _refuse_special(path)
     try:
         frame = _open(path, layer)
-    except (OSError, ValueError, pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+    except _UNREADABLE as error:
         raise InputError(f"{path} cannot be read as polygons: {error}") from None
     if not isinstance(frame, gpd.GeoDataFrame):
         raise InputError(f"{path} has no geometry.")
@@ -54,6 +75,8 @@ def read(path: str, fields: list[str], layer: str | None = None) -> gpd.GeoDataF
         raise InputError(f"{path} has no field {missing[0]!r}; its fields are {', '.join(there)}.")
     if frame.crs is None:
         raise InputError(f"{path} has no CRS. Write one into it, e.g. with ogr2ogr -a_srs.")
+    if not on_earth(frame.crs):
+        raise InputError(f"{path} has a CRS that is not tied to the Earth ({frame.crs.name}): write its own into it.")
     if frame.geometry.name != "geometry":
         frame = frame.rename_geometry("geometry")
     frame = frame[[*dict.fromkeys(fields), "geometry"]]

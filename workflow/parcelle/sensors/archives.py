@@ -2,6 +2,7 @@
 
 import datetime
 import errno
+import lzma
 import os
 import re
 import stat
@@ -14,13 +15,16 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from parcelle.errors import InputError
-from parcelle.sensors.base import Problem
+from parcelle.sensors.base import Problem, refuse_special
 
 T = TypeVar("T")
 
-# What may follow the name of a product: an archive's ending, and that of ESA's folders.
-_PACKED = re.compile(r"\.(zip|tar|tgz|tar\.gz)$")
+# What may follow the name of a product: an archive's ending, of those that are read or not, and that of ESA's folders.
+_PACKED = re.compile(r"\.(zip|7z|rar|tar(\.\w+)?|t[gbx]z2?|gz|bz2|xz|zst)$", re.IGNORECASE)
 _SAFE = ".SAFE"
+
+# Members that are archives themselves.
+_INNER = re.compile(r"\.(zip|tar|tgz|tar\.gz)$", re.IGNORECASE)
 
 # Most bytes of a file of metadata; those of ESA have some 50,000.
 _MOST = 16 * 2**20
@@ -30,7 +34,7 @@ def listed(path: str, tile: str, begins: str) -> list[Path]:
     """List the product folders and archives of a tile, by name.
 
     Of a product that is there as a folder and as an archive, it is the folder. What should be a product and is not
-    stands among them: links to nothing or to themselves, archives that are no zip.
+    stands among them: links to nothing or to themselves, archives that are no zip, files with the name of a folder.
 
     Args:
         path: The setting `sensors.*.path`; `/{tile}` is added where it does not name the tile.
@@ -64,7 +68,8 @@ def _stands_alone(place: Path, folders: Collection[str]) -> bool:
     """Whether something that is no folder stands for a product that is not there as one."""
     if not os.path.exists(place):
         return True
-    return bool(_PACKED.search(place.name)) and not any(_holds(place.name, folder) for folder in folders)
+    named = _PACKED.search(place.name) or "." not in place.name.removesuffix(_SAFE)
+    return bool(named) and not any(_holds(place.name, folder) for folder in folders)
 
 
 def _holds(archive: str, folder: str) -> bool:
@@ -104,7 +109,13 @@ class Folder:
         return sorted(os.listdir(there)) if there.is_dir() else []
 
     def file(self, name: str) -> str:
-        """Path of a file of the product, for GDAL."""
+        """Path of a file of the product, for GDAL.
+
+        Raises:
+            ValueError: It is a pipe or the like.
+
+        """
+        refuse_special(self.place / name)
         return str(self.place / name)
 
     def read(self, name: str) -> bytes:
@@ -160,8 +171,12 @@ class Archive:
                 member = content.getinfo(f"{self.name}/{name}")
                 _refuse_large(name, member.file_size)
                 return content.read(member)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
             raise ValueError(f"its {name} is damaged ({error}): fetch the archive again") from None
+        except OSError as error:
+            if error.errno is None:  # what bz2 says of damaged data
+                raise ValueError(f"its {name} is damaged ({error}): fetch the archive again") from None
+            raise
 
 
 Product = Folder | Archive
@@ -209,6 +224,9 @@ def opened(place: Path) -> Product:
     if is_folder:
         _refuse_way_back(place)
         return Folder(place)
+    refuse_special(place)
+    if place.suffix != ".zip" and place.suffix.lower() == ".zip":
+        raise ValueError(f"its name ends in {place.suffix}: rename it to .zip")
     if place.suffix != ".zip":
         raise ValueError("it is no folder: unpack it")
     return _archive(place)
@@ -256,7 +274,7 @@ def _fault(member: zipfile.ZipInfo, size: int) -> str | None:
         return "has an absolute name"
     if stat.S_ISLNK(member.external_attr >> 16):
         return "is a link"
-    if _PACKED.search(name.lower()):
+    if _INNER.search(name):
         return "is an archive in the archive: unpack the outer one"
     if member.flag_bits & 1:
         return "is encrypted"

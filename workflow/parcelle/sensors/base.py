@@ -1,6 +1,9 @@
 """What every sensor is made of: bands, files, masks, acquisitions."""
 
 import datetime as dt
+import math
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,6 +19,10 @@ class Band:
     common: str
     gsd: float
     unit: Unit = "reflectance"
+
+
+# Bounds of what values are multiplied by: nobody's are beyond, and damaged ones are.
+_SCALES = (1e-9, 1e9)
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,35 @@ class Problem:
     def __str__(self) -> str:
         """For messages and logs."""
         return f"{self.product}: {self.why}"
+
+
+def refuse_special(path: str | Path) -> None:
+    """Refuse a pipe, a device and the like, which one could wait for without end; what is missing passes.
+
+    Raises:
+        ValueError: It is one.
+
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ValueError(f"{path} is no file")
+
+
+def refuse_encoding(scale: float, offset: float) -> None:
+    """Refuse what no values can be multiplied by, and an offset that is no finite number.
+
+    Raises:
+        ValueError: One is that.
+
+    """
+    least, most = _SCALES
+    if isinstance(scale, bool) or not least <= scale <= most:
+        raise ValueError(f"it has the scale {scale}, where one from {least:g} to {most:g} is expected")
+    if isinstance(offset, bool) or not math.isfinite(offset):
+        raise ValueError(f"it has the offset {offset}, which is no finite number")
 
 
 class Format(Protocol):

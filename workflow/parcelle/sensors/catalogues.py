@@ -3,21 +3,25 @@
 import http.client
 import json
 import os
+import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from parcelle.errors import InputError
-from parcelle.sensors.base import Problem
+from parcelle.sensors.base import Problem, refuse_special
 
-# Seconds after which a server that says nothing is given up; bytes of a document and documents of a catalogue that
-# nobody has, so that a wrong address ends in a sentence.
+# Seconds after which a server that says nothing is given up, and those that all documents of a catalogue may take;
+# bytes of a document and documents of a catalogue that nobody has, so that a wrong address ends in a sentence.
 PATIENCE = 30
+LONGEST = 300
 LARGEST = 1 << 28
-MOST = 100_000
+MOST = 10_000
 
 # How GDAL reads what lies elsewhere.
 _ELSEWHERE = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "s3": "/vsis3/", "gs": "/vsigs/"}
@@ -46,7 +50,7 @@ class Listed:
         address.
 
         Raises:
-            ValueError: It cannot be read from here, or a remote item names a file of this machine.
+            ValueError: It cannot be read from here, or a remote item names what is not remote.
 
         """
         place = self.place
@@ -56,29 +60,33 @@ class Listed:
         if found.startswith("/vsi"):
             return found
         scheme, far, rest = found.partition("://")
-        if far and scheme not in _ELSEWHERE:
+        if not far:
+            refuse_special(found)
+            return found
+        if scheme.lower() not in _ELSEWHERE:
             raise ValueError(f"{found} is not at a place that can be read: {', '.join(_ELSEWHERE)}, or a file")
-        return _ELSEWHERE[scheme] + rest if far else found
+        return _ELSEWHERE[scheme.lower()] + rest
 
 
 def remote(place: str) -> bool:
     """Whether a document is behind http(s)."""
-    return place.startswith(("http://", "https://"))
+    return place.lower().startswith(("http://", "https://"))
 
 
 def absolute(href: str, place: str) -> str:
     """Path or address of what a document names.
 
     Raises:
-        ValueError: A remote document names a file of this machine.
+        ValueError: A remote document names what is not remote: a file of this machine, by a driver of GDAL too.
 
     """
     if remote(place):
         found = urllib.parse.urljoin(place, href)
-        if found.startswith("file:"):
-            raise ValueError(f"it is remote, and names {found}, a file of this machine")
+        # Those who look at the scheme do not agree on blanks before it: with one, `://` decides.
+        if urllib.parse.urlsplit(found).scheme not in _ELSEWHERE or "://" not in found:
+            raise ValueError(f"it is remote, and names {found}, which is not: allowed are {', '.join(_ELSEWHERE)}")
         return found
-    if href.startswith("file:"):
+    if href.lower().startswith("file:"):
         return urllib.request.url2pathname(urllib.parse.urlsplit(href).path)
     if "://" in href or href.startswith("/vsi"):
         return href
@@ -96,10 +104,12 @@ def read(place: str, afar: bool = True) -> tuple[list[Listed], list[Problem], li
         Items, what could not be read, and the documents that were.
 
     Raises:
-        InputError: The first document cannot be read, or nothing in it is an item.
+        InputError: The first document cannot be read, or nothing in it is an item; or there are too many, or those that
+            are remote take too long.
 
     """
-    found, faults = _items(_document(place), place)
+    until = time.monotonic() + LONGEST
+    found, faults = _items(_document(place, until), place)
     seen, waiting = {place}, deque(found[1])
     items, problems = found[0], faults
     while waiting:
@@ -109,10 +119,12 @@ def read(place: str, afar: bool = True) -> tuple[list[Listed], list[Problem], li
         seen.add(link)
         if len(seen) > MOST:
             raise InputError(f"{place} links to more than {MOST} documents: name a smaller catalogue.")
+        if remote(link) and time.monotonic() > until:
+            raise InputError(f"{place} and what it links to take more than {LONGEST} s: save all items in one file.")
         try:
-            (more, links), wrong = _items(_document(link), link)
+            (more, links), wrong = _items(_document(link, until), link)
         except InputError as error:
-            problems.append(Problem(link, str(error)))
+            problems.append(Problem(line(link), line(error)))
             continue
         items += more
         problems += wrong
@@ -136,7 +148,7 @@ def _items(content: dict[str, Any], place: str) -> tuple[tuple[list[Listed], lis
                 try:
                     links.append(absolute(str(link.get("href")), place))
                 except ValueError as error:
-                    problems.append(Problem(place, str(error)))
+                    problems.append(Problem(place, line(error)))
         return ([], links), problems
     raise _not_stac(place)
 
@@ -147,19 +159,20 @@ def _links(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _relative(href: str) -> bool:
-    return not (os.path.isabs(href) or "://" in href or href.startswith("file:"))
+    return not (os.path.isabs(href) or "://" in href or href.lower().startswith("file:"))
 
 
-def _document(place: str) -> dict[str, Any]:
-    """Content of a document.
+def _document(place: str, until: float) -> dict[str, Any]:
+    """Content of a document; a remote one is there before a time of the monotonic clock.
 
     Raises:
-        InputError: It cannot be read, or is not JSON.
+        InputError: It cannot be read, or is not JSON, or is nested beyond all measure.
 
     """
+    content = _fetched_before(place, until) if remote(place) else _stored(place)
     try:
-        content = json.loads(_fetched(place) if remote(place) else _stored(place))
-    except ValueError:
+        content = json.loads(content)
+    except (ValueError, RecursionError):
         raise _not_stac(place) from None
     if not isinstance(content, dict):
         raise _not_stac(place)
@@ -171,7 +184,11 @@ def _not_stac(place: str) -> InputError:
 
 
 def _stored(path: str) -> bytes:
+    if "://" in path:
+        where = "a path, or an address that begins with http:// or https://"
+        raise InputError(f"{path} cannot be read: write {where}.")
     try:
+        refuse_special(path)
         with open(path, "rb") as stream:
             return stream.read()
     except FileNotFoundError:
@@ -179,6 +196,25 @@ def _stored(path: str) -> bytes:
         raise InputError(f"{path} is missing: it should list the images of its tile as {what}.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from None
+    except ValueError as error:
+        raise InputError(f"{error}: name a document.") from None
+
+
+def _fetched_before(url: str, until: float) -> bytes:
+    """Content of an address, in a thread that is left to itself when time is up: each byte may come late enough."""
+    answer: Future[bytes] = Future()
+
+    def fetch() -> None:
+        try:
+            answer.set_result(_fetched(url))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=fetch, daemon=True).start()
+    try:
+        return answer.result(max(0.0, until - time.monotonic()))
+    except TimeoutError:
+        raise InputError(f"{url} cannot be read: it takes more than {LONGEST} s: check the address.") from None
 
 
 def _fetched(url: str) -> bytes:
@@ -187,9 +223,15 @@ def _fetched(url: str) -> bytes:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             content = answer.read(LARGEST + 1)
     except urllib.error.HTTPError as error:
-        raise InputError(f"{url} cannot be read: the server says {error.code} {error.reason}.") from None
+        raise InputError(f"{url} cannot be read: the server says {error.code} {line(error.reason)}.") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise InputError(f"{url} cannot be read ({getattr(error, 'reason', error)}): check the address.") from None
+        why = line(getattr(error, "reason", error))
+        raise InputError(f"{url} cannot be read ({why}): check the address.") from None
     if len(content) > LARGEST:
         raise InputError(f"{url} has more than {LARGEST >> 20} MiB: name a smaller ItemCollection.")
     return bytes(content)
+
+
+def line(reason: object) -> str:
+    """A reason, or a name, in one line that can be written: JSON may hold halves of letters."""
+    return " ".join(str(reason).encode("utf-8", "backslashreplace").decode().split())

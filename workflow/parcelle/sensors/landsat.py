@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parcelle.errors import InputError, SettingsError
-from parcelle.sensors.base import Acquisition, Asset, Band, Mask, Problem
+from parcelle.sensors.base import Acquisition, Asset, Band, Mask, Problem, refuse_special
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 # row, day, day of processing (Landsat 8-9 Collection 2 Level 2 Data Format Control Book, LSDS-1328).
 _PRODUCT = re.compile(r"L[A-Z]\d\d_[A-Z0-9]{4}_\d{6}_\d{8}_\d{8}_\d\d_[A-Z0-9]{2}")
 _NAME = re.compile(r"(L[CO]0[89]|LE07|LT0[45])_L2S[PR]_(\d{6})_(\d{8})_(\d{8})_02_T[12]$")
-_ARCHIVE = re.compile(r"\.(tar|tar\.gz|tgz|zip)$")
+_ARCHIVE = re.compile(r"\.(zip|7z|rar|tar(\.\w+)?|t[gbx]z2?|gz|bz2|xz|zst)$", re.IGNORECASE)
+
+# Images whose names end as they should not: they are found, and said to be none.
+_MISNAMED = re.compile(r"_(SR_B\d|ST_B\d+|QA_PIXEL|QA_RADSAT)\.tiff?$", re.IGNORECASE)
 
 # Bands of all Landsat sensors by their common names, and what they are called by those of Landsat 8 and 9 (OLI, TIRS)
 # and of Landsat 4, 5 and 7 (TM, ETM+).
@@ -162,28 +165,40 @@ def _opened(scene: _Scene) -> tuple[str, frozenset[str]]:
     """Where GDAL finds the files of a scene, and their names; an archive is listed, and nothing of it unpacked."""
     if not os.path.exists(scene.place):
         raise ValueError("it is a link to nothing")
+    refuse_special(scene.place)
+    if scene.place.suffix != ".tar" and scene.place.suffix.lower() == ".tar":
+        raise ValueError(f"its name ends in {scene.place.suffix}: rename it to .tar")
     if scene.place.suffix == ".tar":
         return f"/vsitar/{scene.place}", _members(scene.place)
+    if scene.place.name == scene.name and not os.path.isdir(scene.place):
+        raise ValueError("it is neither a folder nor an archive: fetch it again")
     if not os.path.isdir(scene.place):
         raise ValueError("it is a compressed archive, which cannot be read in parts: unpack it, or make it a .tar")
-    return str(scene.place), frozenset(scene.files or os.listdir(scene.place))
+    files = frozenset(scene.files or os.listdir(scene.place))
+    for file in files:
+        refuse_special(scene.place / file)
+    return str(scene.place), files
 
 
 def _members(archive: Path) -> frozenset[str]:
     """Names of the files in an archive.
 
     Raises:
-        ValueError: It is no tar archive, is truncated, or has a member that could lead out of it.
+        ValueError: It is no tar archive, is truncated, or has a member twice or one that could lead out of it.
 
     """
     try:
         with tarfile.open(archive, "r:") as content:
             members = content.getmembers()
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:  # the last: of sizes that no file has
         raise ValueError(f"it is no tar archive, or a truncated one ({error}): fetch it again") from None
+    known: set[str] = set()
     for member in members:
         if member.name.startswith("/") or ".." in member.name.split("/"):
             raise ValueError(f"its member {member.name!r} leads out of it: fetch it again")
+        if member.name in known:
+            raise ValueError(f"its member {member.name!r} stands twice in it: fetch it again")
+        known.add(member.name)
     return frozenset(member.name for member in members if member.isreg())
 
 
@@ -210,16 +225,20 @@ def _scenes(path: str, tile: str) -> list[_Scene]:
     archives: dict[str, _Scene] = {}
     folders: dict[str, _Scene] = {}
     images: dict[str, list[str]] = defaultdict(list)
+    misnamed: dict[str, _Scene] = {}
     for entry in filter(_PRODUCT.match, _listed(parent)):
         place, name = parent / entry, _ARCHIVE.sub("", entry)
         if entry.endswith(".TIF"):
             images["_".join(entry.split("_")[:7])].append(entry)
+        elif _MISNAMED.search(entry):
+            whole = "_".join(entry.split("_")[:7])
+            misnamed.setdefault(whole, _Scene(whole, parent, (entry,)))
         elif name != entry:
             archives.setdefault(name, _Scene(name, place))
-        elif os.path.isdir(place) or not os.path.exists(place):
+        elif os.path.isdir(place) or not os.path.exists(place) or _PRODUCT.fullmatch(entry):
             folders[name] = _Scene(name, place, _within(place))
     beside = {name: _Scene(name, parent, tuple(files)) for name, files in images.items()}
-    return [scene for _, scene in sorted((archives | beside | folders).items())]
+    return [scene for _, scene in sorted((misnamed | archives | beside | folders).items())]
 
 
 def _listed(folder: Path) -> list[str]:

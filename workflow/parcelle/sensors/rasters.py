@@ -12,7 +12,7 @@ import rasterio
 
 from parcelle.errors import InputError, SettingsError
 from parcelle.images import GDAL
-from parcelle.sensors.base import Acquisition, Asset, Band, Problem
+from parcelle.sensors.base import Acquisition, Asset, Band, Problem, refuse_encoding, refuse_special
 
 # What `{date}` stands for; the second time in a path it is what it was the first time.
 _DATE, _AGAIN = r"(?P<date>\d{8}|\d{4}-\d{2}-\d{2})", "(?P=date)"
@@ -99,6 +99,7 @@ class Rasters:
     def _acquisition(self, file: str, day: datetime.date | None, sensor: str) -> Acquisition:
         if not self.static and day is None:
             raise ValueError("the date in its name is not a day")
+        refuse_special(file)
         with rasterio.Env(**GDAL), rasterio.open(file) as image:
             if image.count != len(self.bands):
                 names = f"`names` lists {len(self.bands)}" if self._named else "`names` does not say what they are"
@@ -111,6 +112,7 @@ class Rasters:
     def _asset(self, image: rasterio.DatasetReader, number: int) -> tuple[int, float, float, float | None]:
         """Number, scale, offset and nodata of a band; codes are what they are."""
         scale, offset = (1.0, 0.0) if self._codes else (image.scales[number - 1], image.offsets[number - 1])
+        refuse_encoding(scale, offset)
         return number, scale, offset, image.nodatavals[number - 1]
 
 

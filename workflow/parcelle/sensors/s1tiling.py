@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parcelle.errors import InputError
-from parcelle.sensors.base import Acquisition, Asset, Band, Mask, Problem
+from parcelle.sensors.base import Acquisition, Asset, Band, Mask, Problem, refuse_special
 
 _NAME = re.compile(
     r"(?P<satellite>s1[a-d])_(?P<tile>[^_]+)_(?P<polarisation>[vh]{2})_(?P<direction>ASC|DES)_(?P<orbit>\d+)"
@@ -85,6 +85,7 @@ class Sentinel1:
         _refuse_both({images[0].direction for images in groups}, folder)
         found: list[Acquisition] = []
         problems = [Problem(str(file), why) for file in files if (why := _misnamed(file, tile))]
+        problems += _without_images(files)
         for images in groups:
             try:
                 found.append(_acquisition(images, masks, sensor))
@@ -112,6 +113,8 @@ def _acquisition(images: Sequence[_Image], masks: Collection[Path], sensor: str)
     # A mask is named as the image that it was made of, before a filter.
     beside = (f"{path.stem.removesuffix(_FILTERED)}{_MASK}.tif" for path in paths.values())
     flags = [file for name in sorted(beside) for file in masks if file.name == name]
+    for file in (*paths.values(), *flags):
+        refuse_special(file)
     return Acquisition(
         paths["vv"].stem.replace("_vv_", "_", 1),
         sensor,
@@ -130,10 +133,25 @@ def _refuse_both(directions: Collection[str], folder: Path) -> None:
         )
 
 
+def _without_images(files: Sequence[Path]) -> list[Problem]:
+    """Border masks beside which no image of their acquisition is left, in any polarisation."""
+    there = {image.acquisition for file in files if (image := _image(file))}
+    made_of = {file: _image(file.with_stem(file.stem.removesuffix(_MASK))) for file in files if _is_mask(file)}
+    return [
+        Problem(str(file), "the images that it is a mask of are missing", image.time.date())
+        for file, image in made_of.items()
+        if image and image.acquisition not in there
+    ]
+
+
+def _is_mask(file: Path) -> bool:
+    return file.name.endswith(f"{_MASK}.tif")
+
+
 def _misnamed(file: Path, tile: str) -> str | None:
     """Say what is wrong with the name of a file."""
     image = _image(file)
-    if image is None and not file.stem.endswith(_MASK):
+    if image is None and not _is_mask(file):
         return "its name is not s1x_TTTTT_pp_ASC|DES_ooo_YYYYMMDDtHHMMSS.tif"
     if image and image.tile != tile.removeprefix("T"):
         return f"its name says tile {image.tile}, but it lies in the folder of tile {tile}"
@@ -164,11 +182,11 @@ def _of_masks(folder: Path) -> Path:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Files of a folder that are named as images of Sentinel-1 are, by name."""
+    """Files of a folder that are named as images of Sentinel-1 are, or nearly so, by name."""
     if not os.path.isdir(folder):
         return []
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
         raise InputError(f"{folder} cannot be listed ({error.strerror}): make it readable.") from None
-    return [folder / name for name in names if re.match(r"s1[a-d]_.*\.tif$", name)]
+    return [folder / name for name in names if re.match(r"s1[a-d]_.*\.tiff?$", name, re.IGNORECASE)]

@@ -29,6 +29,9 @@ WITH_OFFSET = range(400, 9999)
 QUANTIFICATION = ("BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE")
 OFFSET = "BOA_ADD_OFFSET"
 
+# Reflectances are whole numbers: of a smaller ratio, they would have no digits left.
+LEAST_RATIO = 100
+
 # Bands in the order of `band_id` in the metadata, as they are written in the names of files.
 BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 
@@ -199,9 +202,9 @@ def _meaning(product: archives.Product, baseline: int) -> _Meaning:
     """
     elements = _elements(product.read(METADATA), (*QUANTIFICATION, OFFSET))
     ratios = [_number(e) for e in elements if e.name in QUANTIFICATION]
-    if len(ratios) != 1 or ratios[0] <= 0:
-        raise ValueError(f"its {METADATA} has no single {QUANTIFICATION[0]} above 0")
-    offsets = {_band(e): _number(e) for e in elements if e.name == OFFSET}
+    if len(ratios) != 1 or ratios[0] < LEAST_RATIO:
+        raise ValueError(f"its {METADATA} has no single {QUANTIFICATION[0]} of {LEAST_RATIO} or more (ESA's: 10000)")
+    offsets = _offsets(elements)
     if baseline in WITH_OFFSET and not offsets:
         raise ValueError(
             f"its {METADATA} has no {OFFSET}, which products of baseline "
@@ -210,13 +213,29 @@ def _meaning(product: archives.Product, baseline: int) -> _Meaning:
     return _Meaning(ratios[0], offsets)
 
 
+def _offsets(elements: Iterable["_Element"]) -> dict[str, float]:
+    """Offset of each band that has one."""
+    offsets: dict[str, float] = {}
+    for element in elements:
+        if element.name == OFFSET:
+            band, number = _band(element), _number(element)
+            if offsets.setdefault(band, number) != number:
+                raise ValueError(f"its {METADATA} has two {OFFSET} of {band}, {offsets[band]:g} and {number:g}")
+    return offsets
+
+
 @dataclass
 class _Element:
-    """An element of XML, without what is in it but its text."""
+    """An element of XML, without what is in it but its text, which parsers give in parts."""
 
     name: str
     attributes: dict[str, str]
-    text: str = ""
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The text, without blanks around it."""
+        return "".join(self.parts).strip()
 
 
 def _number(element: _Element) -> float:
@@ -225,7 +244,7 @@ def _number(element: _Element) -> float:
     except ValueError:
         number = float("nan")
     if not -1e6 < number < 1e6:
-        raise ValueError(f"its {METADATA} has a {element.name} of {element.text.strip()!r}, which is no such number")
+        raise ValueError(f"its {METADATA} has a {element.name} of {element.text[:40]!r}, which is no such number")
     return number
 
 
@@ -253,7 +272,7 @@ def _elements(content: bytes, wanted: Collection[str]) -> list[_Element]:
     parser.CharacterDataHandler = reader.text
     try:
         parser.Parse(content, True)
-    except xml.parsers.expat.ExpatError as error:
+    except (xml.parsers.expat.ExpatError, LookupError) as error:  # the last: of an encoding that there is not
         raise ValueError(f"its {METADATA} is no whole XML ({error}): fetch it again") from None
     return reader.found
 
@@ -281,4 +300,4 @@ class _Reader:
 
     def text(self, part: str) -> None:
         if self.inside:
-            self.found[-1].text += part
+            self.found[-1].parts.append(part)

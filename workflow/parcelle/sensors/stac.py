@@ -13,9 +13,14 @@ import pystac
 from parcelle import acquisitions, sensors
 from parcelle.errors import InputError, SettingsError
 from parcelle.sensors import catalogues
-from parcelle.sensors.base import Acquisition, Asset, Format, Mask, Problem
+from parcelle.sensors.base import Acquisition, Asset, Format, Mask, Problem, refuse_encoding
 from parcelle.sensors.catalogues import Listed
 from parcelle.sensors.collections import COLLECTIONS, Collection, OwnCollection, Source
+
+# What is raised on the way through JSON that is no item.
+_NO_ITEM = (
+    AttributeError, KeyError, OverflowError, RecursionError, TypeError, pystac.STACError, pystac.STACTypeError,
+)  # fmt: skip
 
 
 class Stac:
@@ -68,14 +73,12 @@ class Stac:
         items, problems, _ = catalogues.read(place)
         found: list[Acquisition] = []
         for item in self._chosen(items, sensor, place):
-            name = f"{item.place}, item {item.content.get('id')}"
             try:
-                found.append(self._acquisition(item, sensor))
+                found.append(_writable(self._acquisition(item, sensor)))
             except ValueError as error:
-                problems.append(Problem(name, str(error), _day(item)))
-            except (AttributeError, KeyError, TypeError, pystac.STACError, pystac.STACTypeError) as error:
-                why = f"it is not a STAC item ({type(error).__name__}: {error})"
-                problems.append(Problem(name, why, _day(item)))
+                problems.append(_problem(item, str(error)))
+            except _NO_ITEM as error:
+                problems.append(_problem(item, f"it is not a STAC item ({type(error).__name__}: {error})"))
         return found, problems
 
     def _takes(self, item: Listed) -> bool:
@@ -101,7 +104,35 @@ class Stac:
             return acquisitions.of_item(item.content, sensor, Path(item.place).parent)
         if self.table is None:
             raise ValueError(f"it is not an item that Parcelle wrote, as {self.collection!r} asks for")
+        _refuse_no_time(_properties(item).get("datetime"))
         return _made(pystac.Item.from_dict(item.content), item, self.table, sensor)
+
+
+def _problem(item: Listed, why: str) -> Problem:
+    """Problem of an item, in one line that can be written."""
+    name = catalogues.line(f"{item.place}, item {item.content.get('id')}")
+    return Problem(name, catalogues.line(why), _day(item))
+
+
+def _writable(acquisition: Acquisition) -> Acquisition:
+    """Refuse names that JSON may hold and no file: halves of letters."""
+    assets, masks = acquisition.assets.values(), acquisition.masks
+    for name in (acquisition.id, *(a.path for a in assets), *(m.path for m in masks)):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{name!r} is no text, but holds half of a letter") from None
+    return acquisition
+
+
+def _refuse_no_time(text: Any) -> None:
+    """Refuse a datetime that is none, before others do with less words; without one, there may be others."""
+    if text is None:
+        return
+    try:
+        acquisitions.utc(pystac.utils.str_to_datetime(text))
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise ValueError(f"its datetime is {str(text)[:80]!r}, which is no time such as 2018-03-10T10:50:00Z") from None
 
 
 def _table(collection: str | None, assets: OwnCollection | None) -> Collection | None:
@@ -150,11 +181,6 @@ def _day(item: Listed) -> datetime.date | None:
         return None
 
 
-def _utc(time: datetime.datetime) -> datetime.datetime:
-    """Time in UTC; one without a zone is in it, as STAC asks, whatever the zone of the machine."""
-    return time.replace(tzinfo=datetime.UTC) if time.tzinfo is None else time.astimezone(datetime.UTC)
-
-
 @dataclass(frozen=True)
 class _Part:
     """A band of an asset: key, number in the file, whether it is the only one, name, where the file is, fields."""
@@ -182,7 +208,7 @@ def _made(item: pystac.Item, listed: Listed, table: Collection, sensor: str) -> 
         for source in table.sources
         if (part := places[source.band.name])
     }
-    return Acquisition(item.id, sensor, _utc(item.datetime), assets, _masks(table, parts, listed))
+    return Acquisition(item.id, sensor, acquisitions.utc(item.datetime), assets, _masks(table, parts, listed))
 
 
 def _masks(table: Collection, parts: list[_Part], listed: Listed) -> tuple[Mask, ...]:
@@ -240,11 +266,20 @@ def _asset(source: Source, part: _Part, properties: Mapping[str, Any], listed: L
     told = (source.scale, source.offset, source.nodata)
     pairs = zip(told, item, strict=True) if table.certain else zip(item, told, strict=True)
     scale, offset, nodata = (second if first is None else first for first, second in pairs)
+    scale, offset = _number(scale, 1.0), _number(offset, 0.0)
+    refuse_encoding(scale, offset)
     return Asset(
         listed.locate(part.href),
         source.number or part.number,
-        1.0 if scale is None else float(scale),
-        0.0 if offset is None else float(offset),
+        scale,
+        offset,
         None if nodata is None else float(nodata),
         source.power,
     )
+
+
+def _number(value: Any, default: float) -> float:
+    """Number that an item gives, or the default."""
+    if isinstance(value, bool):
+        raise ValueError(f"it has {value} as a scale or offset, where a number is expected")
+    return default if value is None else float(value)

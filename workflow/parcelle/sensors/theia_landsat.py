@@ -33,6 +33,12 @@ _QUANTIFICATION = re.compile(
 )
 _NODATA = -10_000
 
+# What is no part of the metadata; a comment that does not end reaches to the end.
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+
+# Reflectances are whole numbers: of a smaller ratio they would have no digits left, and none is larger.
+_RATIOS = (100, 1_000_000)
+
 Content = tuple[dict[str, Asset], tuple[Mask, ...]]
 
 
@@ -118,8 +124,9 @@ def _old(product: archives.Product, numbers: dict[str, int], kind: str) -> Conte
 
 def _quantification(product: archives.Product, metadata: str) -> float:
     """What reflectances are multiplied by."""
-    found = [float(value) for value in _QUANTIFICATION.findall(product.read(metadata))]
-    if len(found) != 1 or found[0] <= 0:
+    content = _COMMENT.sub(b"", product.read(metadata))
+    found = [float(value) for value in _QUANTIFICATION.findall(content)]
+    if len(found) != 1 or not _RATIOS[0] <= found[0] <= _RATIOS[1]:
         raise ValueError(f"{metadata} does not say what reflectances are multiplied by (QUANTIFICATION)")
     return found[0]
 
