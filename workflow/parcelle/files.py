@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,6 +24,15 @@ def checksum(path: str | Path) -> str:
 def beside(path: str | Path) -> Path:
     """Path of the checksum that lies beside a file."""
     return Path(f"{path}.sha256")
+
+
+def special(path: str | Path) -> bool:
+    """Whether something is there that is neither a file nor a folder: reading a named pipe may never end."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def state(paths: Iterable[str | Path]) -> str:

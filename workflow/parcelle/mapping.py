@@ -128,9 +128,8 @@ def map_tile(
         tile = Tile(inventory, sources, options.min_valid, images)
         mapper = _Mapper(tile, areas, [list(models[name]) for name in areas.regions], options, window)
         clear = [np.zeros(len(sensor.dates), np.int64) for sensor in tile.sensors]
-        rasters_of = {
-            p: stack.enter_context(_open(p, inventory, outputs, options, tags, threads)) for p in options.products
-        }
+        written = ((p, _open(p, inventory, outputs, options, tags, threads)) for p in options.products)
+        rasters_of = {product: stack.enter_context(raster) for product, raster in written}
         for step, parts in overlapped(mapper.walk.steps, mapper.reading, mapper.computing, threads, GDAL):
             for product, raster in rasters_of.items():
                 raster.write(step.window, np.concatenate([part.products[product] for part in parts], axis=1))

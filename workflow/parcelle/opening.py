@@ -1,11 +1,10 @@
 """Opening files of others: by which drivers of GDAL, and never what is no file."""
 
-import stat
 from collections.abc import Sequence
-from pathlib import Path
 
 from rasterio.io import DatasetReader
 
+from parcelle import files
 from parcelle.errors import InputError
 
 # Drivers of GDAL for GeoTIFF and JPEG 2000, which read nothing but the file itself. A file of another driver, whatever
@@ -44,9 +43,5 @@ def refuse_special(path: str) -> None:
         InputError: It is one. What is not there, or must not be looked at, is left to whoever opens it.
 
     """
-    try:
-        mode = Path(path).stat().st_mode
-    except (OSError, ValueError):
-        return
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+    if files.special(path):
         raise InputError(f"{path} is no file, but a named pipe, a socket or a device: put the file itself there.")

@@ -2,11 +2,11 @@
 
 import datetime as dt
 import math
-import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
+
+from parcelle import files
 
 Unit = Literal["reflectance", "dB", "K", "other"]
 
@@ -93,11 +93,7 @@ def refuse_special(path: str | Path) -> None:
         ValueError: It is one.
 
     """
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+    if files.special(path):
         raise ValueError(f"{path} is no file")
 
 
@@ -124,6 +120,8 @@ class Format(Protocol):
         tiled: Whether products are cut to tiles, so that all of a tile have one grid; True where it is not said. An
             image on another grid is a fault then; of formats that are not tiled, images are warped.
         static: Whether there is one image of a tile, of no date; False where it is not said.
+        drivers: GDAL's drivers that may open its images; GeoTIFF and JPEG 2000 where it is not said, or any for images
+            that are `auxiliary`. Others could name further files, as a VRT does.
         auxiliary: Whether its images do not give a tile's grid where others can; False where it is not said.
         default: Names of the bands that are used unless settings name others; where it is not said, all that have the
             unit of the first one.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parcelle.errors import InputError, SettingsError
+from parcelle.sensors.bands import LANDSAT
 from parcelle.sensors.base import Acquisition, Asset, Band, Mask, Problem, refuse_special
 
 log = logging.getLogger(__name__)
@@ -71,12 +72,7 @@ class LandsatC2L2:
     optical = True
     tiled = False
     bands = (
-        Band("blue", "blue", 30),
-        Band("green", "green", 30),
-        Band("red", "red", 30),
-        Band("nir08", "nir", 30),
-        Band("swir16", "swir16", 30),
-        Band("swir22", "swir22", 30),
+        *LANDSAT,
         Band("coastal", "coastal", 30),
         Band("lwir", "lwir", 30, "K"),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from parcelle.errors import SettingsError
 from parcelle.sensors import archives
+from parcelle.sensors.bands import SENTINEL2
 from parcelle.sensors.base import Acquisition, Asset, Band, Mask, Problem
 
 log = logging.getLogger(__name__)
@@ -49,20 +50,7 @@ class Sentinel2L2A:
     """
 
     optical = True
-    bands = (
-        Band("b1", "coastal", 60),
-        Band("b2", "blue", 10),
-        Band("b3", "green", 10),
-        Band("b4", "red", 10),
-        Band("b5", "rededge071", 20),
-        Band("b6", "rededge075", 20),
-        Band("b7", "rededge078", 20),
-        Band("b8", "nir", 10),
-        Band("b8a", "nir08", 20),
-        Band("b9", "nir09", 60),
-        Band("b11", "swir16", 20),
-        Band("b12", "swir22", 20),
-    )
+    bands = (Band("b1", "coastal", 60), *SENTINEL2[:8], Band("b9", "nir09", 60), *SENTINEL2[8:])
     # Those at 60 m tell of the air: they are used where settings name them.
     default = tuple(band.name for band in bands if band.gsd < 60)
 
@@ -290,14 +278,17 @@ class _Reader:
     inside: bool = False
 
     def begin(self, name: str, attributes: dict[str, str]) -> None:
+        """Begin an element; the prefix of a namespace does not count."""
         name = name.rpartition(":")[2]
         self.inside = name in self.wanted
         if self.inside:
             self.found.append(_Element(name, attributes))
 
     def end(self, name: str) -> None:
+        """End an element."""
         self.inside = False
 
     def text(self, part: str) -> None:
+        """Take a part of the text of an element."""
         if self.inside:
             self.found[-1].parts.append(part)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from parcelle.sensors import archives
+from parcelle.sensors.bands import SENTINEL2
 from parcelle.sensors.base import Acquisition, Asset, Band, Mask, Problem
 
 # Surface reflectance × 10,000 as int16, in all products.
@@ -19,18 +20,7 @@ class _Sentinel2:
     """What the levels of Sentinel-2 products share."""
 
     optical = True
-    bands = (
-        Band("b2", "blue", 10),
-        Band("b3", "green", 10),
-        Band("b4", "red", 10),
-        Band("b5", "rededge071", 20),
-        Band("b6", "rededge075", 20),
-        Band("b7", "rededge078", 20),
-        Band("b8", "nir", 10),
-        Band("b8a", "nir08", 20),
-        Band("b11", "swir16", 20),
-        Band("b12", "swir22", 20),
-    )
+    bands = SENTINEL2
     satellites: str
     level: str
     reflectance: str

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from parcelle.sensors import archives
+from parcelle.sensors.bands import LANDSAT
 from parcelle.sensors.base import Acquisition, Asset, Band, Mask, Problem
 
 _NEW = re.compile(r"LANDSAT([578])(?:-[A-Z]+-XS[A-Z]*)?_(\d{8}-\d{6})-\d{3}_L2A_T?([\w-]+?)_[A-Z]_V\d+-\d+$")
@@ -54,12 +55,7 @@ class LandsatTheia:
 
     optical = True
     bands = (
-        Band("blue", "blue", 30),
-        Band("green", "green", 30),
-        Band("red", "red", 30),
-        Band("nir08", "nir", 30),
-        Band("swir16", "swir16", 30),
-        Band("swir22", "swir22", 30),
+        *LANDSAT,
         Band("coastal", "coastal", 30),
     )
     # Those that all satellites have.
