@@ -87,8 +87,13 @@ def _title(results: Path) -> str:
 
 
 def _yaml(settings: Settings) -> str:
-    """Write all settings, defaults included, without `window`, which no result depends on."""
+    """Write all settings, defaults included, but for `window`, which no result depends on."""
     plain = settings.model_dump(mode="json", exclude={"window"})
+    # Most settings of a sensor are for some formats alone: what is empty would hide what is not.
+    plain["sensors"] = {
+        name: {setting: value for setting, value in sensor.items() if value is not None}
+        for name, sensor in plain["sensors"].items()
+    }
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
 
 
