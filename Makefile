@@ -42,7 +42,7 @@ test: $(VENV)/dev  ## Run all tests
 
 BENCH := PYTHONPATH=workflow $(BIN)/python benchmarks
 
-bench: $(VENV)/light  ## Measure speed and memory (15 minutes on two cores), and write docs/performance.md
+bench: $(VENV)/light  ## Measure speed and memory (18 minutes on two cores), and write docs/performance.md
 	$(BENCH)/forest.py
 	$(BENCH)/gapfilling.py
 	$(BENCH)/reading.py

@@ -23,7 +23,7 @@ from rasterio.windows import Window
 from parcelle import images
 
 WINDOW, OVERLAP, COST = "window of 1,024 × 1,024, end to end", "reading and computing overlap", "what the cost follows"
-SIDE, FEWER = 1024, 16  # pixels, and dates where the peer has no part
+SIDE, FEWER = 1024, 12  # pixels, and dates where the peer has no part
 PEER_SIDE = 512  # of the window that the slow peer maps
 TILE_BAR = 0.5
 

@@ -25,7 +25,7 @@ from parcelle.images import GDAL
 from parcelle.resample import Rows
 
 READ, RESAMPLE = "reading", "20 m to 10 m"
-SIDE, DATES = 2048, 8
+SIDE, DATES = 2048, 14
 LAYERS = 120  # images that are resampled together: twenty dates of six bands
 BAR = 0.9
 
