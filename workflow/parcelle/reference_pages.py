@@ -57,7 +57,7 @@ _PAGE = """\
 <!-- Written from workflow/parcelle/settings.py by `make generate`: change it there. -->
 
 A settings file is YAML. What is marked as required must be in it; all else has a default. A required setting of a
-group that may be left out is required where the group is there. Every setting is checked before any job starts: a setting
+group that may be left out is required where the group is there. Every setting is checked before any job starts: one
 that is unknown, or has a value that is not allowed, stops the run with its path in the file, what was found and what is
 allowed. Relative paths start at the folder that `snakemake` runs in.
 
