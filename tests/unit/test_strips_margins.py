@@ -31,6 +31,8 @@ def blots(grid, seed):
     flags = np.zeros((grid.height, grid.width), "uint8")
     for row, column in np.random.default_rng(seed).integers(0, (grid.height, grid.width), (25, 2)):
         flags[row : row + 3, column : column + 4] = 1
+    if grid == GRID:  # what no acquisition sees
+        flags[100:108, 50:60] = 1
     return flags
 
 
@@ -51,6 +53,7 @@ def blotted(inventories, tmp_path_factory):
 def foreign(tmp_path_factory):
     """Acquisitions on three grids, in turns; bands and masks."""
     folder, found = tmp_path_factory.mktemp("foreign"), []
+    hidden = save(folder / "hidden.tif", blots(GRID, 99), GRID)
     for i, day in enumerate((1, 4, 9, 14, 20)):
         grid = OTHERS[i % 3]
         pixels, flags = noise(grid, 2, seed=i), blots(grid, i)
@@ -58,7 +61,7 @@ def foreign(tmp_path_factory):
         image = save(folder / f"{i}.tif", pixels, grid, **test_strips.LAYOUTS["tiled"])
         mask = save(folder / f"{i}-m.tif", flags, grid)
         assets = {name: Asset(image, k, 1e-4, 0, -10_000) for k, name in enumerate(("b2", "b3"), start=1)}
-        found.append(acquired(day, assets, [Mask(mask, 1, (1,))]))
+        found.append(acquired(day, assets, [Mask(mask, 1, (1,)), Mask(hidden, 1, (1,))]))
     return Inventory("31TCJ", GRID, tuple(found))
 
 

@@ -59,6 +59,7 @@ class Images:
         self._most = most or _allowed()
         self._open: OrderedDict[str, _Handle] = OrderedDict()
         self._lock = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
         self.blocks = self.decoded = 0
 
     def __enter__(self) -> Self:
@@ -113,25 +114,27 @@ class Images:
     def _find(self, path: str) -> _Handle:
         while True:
             with self._lock:
-                handle = self._open.get(path)
-                if handle:
-                    self._open.move_to_end(path)
-            if handle is None:
-                handle = self._add(path)
+                turn = self._turns.setdefault(path, threading.Lock())
+            # Of threads that ask for a file at the same time, one opens it.
+            with turn:
+                handle = self._known(path) or self._add(path)
             handle.busy.acquire()
             # Between the two locks another thread may have closed it to make room.
             if not handle.image.closed:
                 return handle
             handle.busy.release()
 
+    def _known(self, path: str) -> _Handle | None:
+        with self._lock:
+            if path in self._open:
+                self._open.move_to_end(path)
+            return self._open.get(path)
+
     def _add(self, path: str) -> _Handle:
         image = rasterio.open(path)
         bands = image.count if image.interleaving == Interleaving.pixel else 1
         handle = _Handle(image, Header(Grid.of(image), image.block_shapes[0], bands))
         with self._lock:
-            if path in self._open:
-                image.close()
-                return self._open[path]
             self._make_room()
             self._open[path] = handle
         return handle
