@@ -51,8 +51,15 @@ window: {size: 256}
 cache: scratch
 scratch: /scratch/parcelle
 """
-ALL = ", ".join(settings.Settings.model_fields)
-OF_SENSOR = ", ".join(settings.Sensor.model_fields)
+ALL = (
+    "results, tiles, grid, resolution, sensors, external, period, reference, nomenclature, regions, area, "
+    "seeds, split, sampling, model, map, mosaic, on_bad_acquisition, check, window, cache, scratch"
+)
+OF_SENSOR = (
+    "format, path, collection, reflectance, invalid, orbit, kind, names, assets, bands, resampling, "
+    "mask_buffer, speckle, speckle_window, step, gapfill, smoothing, smoothing_window, smoothing_order, "
+    "composite, indices, additional"
+)
 BANDS = "b2, b3, b4, b5, b6, b7, b8, b8a, b11, b12"
 
 
