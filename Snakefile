@@ -13,6 +13,8 @@ if not workflow.config_settings.configfiles:
 
 include: "workflow/common.smk"
 include: "workflow/resources.smk"
+include: "workflow/retries.smk"
+include: "workflow/hooks.smk"
 
 
 pathvars:

@@ -14,7 +14,15 @@ from parcelle.log import logged
 def job(tmp_path):
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
-    yield SimpleNamespace(log=[str(tmp_path / "a.log")], rule="sample")
+    yield SimpleNamespace(
+        log=[str(tmp_path / "a.log")],
+        rule="sample",
+        wildcards={"tile": "31TCJ"},
+        output=[str(tmp_path / "a.parquet")],
+        resources={"mem_mb": 900, "runtime": 20, "tmpdir": "/tmp"},
+        threads=2,
+        config={"results": str(tmp_path / "results")},
+    )
     root.handlers[:], root.level = before, level
 
 
@@ -42,6 +50,16 @@ def test_afterwards_prints_go_where_they_went_before(job, capsys):
     assert out == "later\n"
     assert "Logging error" not in err
     assert text(job) == ""
+
+
+def test_what_a_killed_job_left_of_its_outputs_is_removed(job, tmp_path):
+    left, of_another = tmp_path / ".a.0123456789ab.parquet", tmp_path / ".b.0123456789ab.parquet"
+    left.touch()
+    of_another.touch()
+    with logged(job):
+        assert not left.exists()
+    assert of_another.exists()
+    assert ".a.0123456789ab.parquet was left by a job that was killed: removed" in text(job)
 
 
 def test_the_log_is_written_anew(job):

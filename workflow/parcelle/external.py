@@ -2,23 +2,17 @@
 
 import datetime
 import functools
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from parcelle.errors import ParcelleError, SettingsError
-from parcelle.foreign import FAILURES, said
+from parcelle.foreign import FAILURES, digest_of_file, imported, said
 
 if TYPE_CHECKING:
     from parcelle import settings as s
@@ -236,32 +230,10 @@ def find(place: str) -> Function:
         SettingsError: There is no such function.
 
     """
-    module, _, name = place.rpartition(":")
-    file = Path(module) if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
-    if module.endswith(".py") and file.exists() and not file.is_file():  # reading from a pipe would never end
-        raise SettingsError(f"{place} cannot be imported: it is no file")
-    try:
-        if module.endswith(".py") or file.is_file():
-            found = getattr(_of_file(str(file.resolve())), name)
-        else:
-            found = getattr(importlib.import_module(module), name)
-    except FAILURES as error:  # whatever the user's module raises
-        raise SettingsError(f"{place} cannot be imported ({said(error)})") from error
+    found = imported(place)
     if not inspect.isfunction(found):
         raise SettingsError(f"{place} is no Python function, but a {type(found).__name__}")
     return found
-
-
-@functools.cache
-def _of_file(path: str) -> ModuleType:
-    """Import a file that need not be where Python looks for modules."""
-    name = f"parcelle_external_{hashlib.sha256(path.encode()).hexdigest()[:12]}"
-    specification = importlib.util.spec_from_file_location(name, path)
-    assert specification and specification.loader  # the name ends in .py
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module  # where data classes and pickles look for it
-    specification.loader.exec_module(module)
-    return module
 
 
 def tried(name: str, settings: "s.External", recipes: Sequence["Recipe"]) -> External:
@@ -278,7 +250,7 @@ def tried(name: str, settings: "s.External", recipes: Sequence["Recipe"]) -> Ext
     """
     try:
         function = find(settings.function)
-        digest = _digest(settings.function, function)
+        digest = digest_of_file(settings.function, function)
     except SettingsError as error:
         raise SettingsError(f"external.{name}.function: {error}") from error
     made = External(name, settings.function, settings.margin, _arguments(name, settings), (), digest)
@@ -341,19 +313,3 @@ def _generated(recipe: "Recipe", shape: tuple[int, int], acquisitions: int) -> S
     first = datetime.date.fromisoformat(recipe.dates[0])
     days = [first + datetime.timedelta(days=5 * i) for i in range(count)]
     return SensorSeries(recipe, values(len(recipe.dates)), days, valid, lambda: raw)
-
-
-def _digest(place: str, function: Function) -> str:
-    """Digest of the file that a function stands in.
-
-    Raises:
-        SettingsError: It stands in none: it was made while its module was imported.
-
-    """
-    try:
-        file = Path(inspect.getfile(inspect.unwrap(function)))
-    except (TypeError, ValueError) as error:  # it wraps one that is not of Python, or itself
-        raise SettingsError(f"{place} stands in no file ({said(error)}): define it in one") from None
-    if not file.is_file():
-        raise SettingsError(f"{place} stands in no file ({str(file)!r}): define it in one")
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

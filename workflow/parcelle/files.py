@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import re
 import stat
 import uuid
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,9 @@ from parcelle.errors import StaleError
 
 # How paths begin by which GDAL reads files in archives.
 ARCHIVES = ("/vsizip/", "/vsitar/")
+
+# Name of a draft: that of the file, mostly without its suffix, and what is drawn for it.
+DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{12}(?:\..*)?")
 
 
 def checksum(path: str | Path) -> str:
@@ -71,16 +75,38 @@ def whole(path: str | Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
     try:
         yield draft
-        _write(beside(path), checksum(draft))
+        put(beside(path), checksum(draft))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _write(path: Path, text: str) -> None:
+def sweep(paths: Iterable[str | Path]) -> list[Path]:
+    """Remove the drafts that a killed job left of some files; give those there were.
+
+    A job that still writes one of them, which nobody waits for any more, then fails instead of replacing the file.
+    """
+    found = [draft for path in map(Path, paths) for draft in _drafts(path)]
+    for draft in found:
+        draft.unlink(missing_ok=True)
+    return found
+
+
+def _drafts(path: Path) -> list[Path]:
+    if not path.parent.is_dir():
+        return []
+    own = {path.stem, path.name, beside(path).name}
+    return [p for p in path.parent.iterdir() if (match := DRAFT.fullmatch(p.name)) and match[1] in own]
+
+
+def put(path: Path, text: str) -> None:
+    """Write a text, whole, without a checksum beside it."""
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
-    draft.write_text(text)
-    draft.replace(path)
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -1,9 +1,18 @@
-"""Code of the user's own: what it does wrong, in one sentence."""
+"""Code of the user's own: where it is, and what it does wrong, in one sentence."""
 
+import functools
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from parcelle.errors import ParcelleError
+from parcelle.errors import ParcelleError, SettingsError
 
 # What code may raise that is no wish to stop all: `sys.exit()` would end a run without a word.
 FAILURES = (Exception, SystemExit)
@@ -27,3 +36,53 @@ def told(what: str, kind: type[ParcelleError]) -> Iterator[None]:
         raise
     except FAILURES as error:
         raise kind(f"{what} ({said(error)})") from error
+
+
+def imported(place: str) -> Any:
+    """Import what is named ``module:name`` or ``folder/file.py:name``.
+
+    A module may be a file in the folder that `snakemake` runs in; paths start there too.
+
+    Raises:
+        SettingsError: There is no such thing.
+
+    """
+    module, _, name = place.rpartition(":")
+    file = Path(module) if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
+    if module.endswith(".py") and file.exists() and not file.is_file():  # reading from a pipe would never end
+        raise SettingsError(f"{place} cannot be imported: it is no file")
+    try:
+        if module.endswith(".py") or file.is_file():
+            return getattr(_of_file(str(file.resolve())), name)
+        else:
+            return getattr(importlib.import_module(module), name)
+    except FAILURES as error:  # whatever the user's module raises
+        raise SettingsError(f"{place} cannot be imported ({said(error)})") from error
+
+
+@functools.cache
+def _of_file(path: str) -> ModuleType:
+    """Import a file that need not be where Python looks for modules."""
+    name = f"parcelle_foreign_{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+    specification = importlib.util.spec_from_file_location(name, path)
+    assert specification and specification.loader  # the name ends in .py
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module  # where data classes and pickles look for it
+    specification.loader.exec_module(module)
+    return module
+
+
+def digest_of_file(place: str, thing: Any) -> str:
+    """Digest of the file that a function or class stands in.
+
+    Raises:
+        SettingsError: It stands in none: it was made while its module was imported.
+
+    """
+    try:
+        file = Path(inspect.getfile(inspect.unwrap(thing)))
+    except (TypeError, ValueError) as error:  # it wraps one that is not of Python, or itself
+        raise SettingsError(f"{place} stands in no file ({said(error)}): define it in one") from None
+    if not file.is_file():
+        raise SettingsError(f"{place} stands in no file ({str(file)!r}): define it in one")
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
