@@ -1,8 +1,9 @@
 """Map a tile: every product in one pass over its images."""
 
-from parcelle import acquisitions, features, mapping, planning, provenance, scratch, training
+from parcelle import acquisitions, checksums, features, mapping, planning, provenance, scratch, training
 from parcelle.areas import Areas
 from parcelle.log import logged
+from parcelle.models import limit_gpus
 
 
 def classify(
@@ -35,11 +36,13 @@ def classify(
     )
     mapping.write_counts(counts, found.grid.pixel_area, outputs["counts"])
     mapping.write_clear(found, clear, counts, outputs["clear_shares"])
+    checksums.write_beside([path for name, path in outputs.items() if name != "sums"], outputs["sums"])
     scratch.forget(found, cache)
 
 
 if __name__ == "__main__":
     with logged(snakemake):
+        limit_gpus(snakemake.resources.get("gpu", 0))
         classify(
             snakemake.input.acquisitions,
             snakemake.input.areas,

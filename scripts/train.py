@@ -4,6 +4,7 @@ import pandas as pd
 
 from parcelle import files, samples, training
 from parcelle.log import logged
+from parcelle.models import limit_gpus
 
 
 def train(
@@ -30,6 +31,7 @@ def train(
 
 if __name__ == "__main__":
     with logged(snakemake):
+        limit_gpus(snakemake.resources.get("gpu", 0))
         train(
             snakemake.input.samples,
             snakemake.input.get("split") or None,

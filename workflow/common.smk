@@ -7,6 +7,7 @@ from parcelle import (
     features,
     files,
     inventory,
+    models,
     provenance,
     resources,
     settings,
@@ -45,6 +46,8 @@ SETTINGS = checked(config)
 CLASSES = told(Nomenclature.read)(SETTINGS.nomenclature)
 SOURCES = told(features.sources)(SETTINGS)
 FEATURES = told(feature_map.chosen)(SOURCES, SETTINGS.map.features)
+MODEL = told(models.described)(SETTINGS.model.model_dump(mode="json"))
+GPUS = SETTINGS.gpus if told(models.uses_gpu)(SETTINGS.model.name) else 0
 
 config.clear()
 config.update(SETTINGS.model_dump(mode="json"))
@@ -69,6 +72,15 @@ TARGETS = [
     # With frozen models nothing is trained, so there is nothing to assess.
     *([] if SETTINGS.map.freeze else ["<results>/report/index.html"]),
 ]
+
+
+def by_name(**values):
+    """Give a rule its settings one by one, and once more as one value with their names.
+
+    Snakemake compares the values of `params` as a set: by itself it does not see that a setting takes a value which
+    another setting has or had, such as two that swap theirs.
+    """
+    return values | {"by_name": values}
 
 
 wildcard_constraints:

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def test_a_model_from_elsewhere():
     sys.modules["their_models"] = type(sys)("their_models")
     sys.modules["their_models"].Constant = Constant
     try:
-        assert models.build({"name": "their_models:Constant", "code": 7}).classes.tolist() == [7]
+        assert models.build({"name": "their_models:Constant", "arguments": {"code": 7}}).classes.tolist() == [7]
     finally:
         del sys.modules["their_models"]
 
@@ -34,8 +36,8 @@ def test_a_model_from_elsewhere():
     ("name", "message"),
     [
         ("svm", r"^no model 'svm'; choose from forest, extra-trees, or 'module:Class'$"),
-        ("nowhere:Model", r"^model 'nowhere:Model' cannot be imported: No module named 'nowhere'$"),
-        ("parcelle.models.forest:Tree2", r"^model 'parcelle.models.forest:Tree2' cannot be imported: .*Tree2"),
+        ("nowhere:Model", r"^nowhere:Model cannot be imported \(ModuleNotFoundError: No module named 'nowhere'\)$"),
+        ("parcelle.models.forest:Tree2", r"^parcelle.models.forest:Tree2 cannot be imported \(AttributeError: .*Tree2"),
     ],
 )
 def test_a_model_that_is_not_there(name, message):
@@ -63,3 +65,77 @@ def test_every_known_name_can_be_imported_and_chosen():
     for name in models.MODELS:
         assert callable(models.find(name).load)
         assert Options.model_validate({"name": name}).name == name
+
+
+OWN = """
+import os
+
+import numpy as np
+
+
+class Nearest:
+    gpu = True
+
+    def __init__(self, power=1):
+        self.power = power
+
+    def fit(self, features, labels, *, seed, threads): ...
+    def probabilities(self, features): ...
+    def save(self, folder): ...
+    @classmethod
+    def load(cls, folder): ...
+
+
+class Half:
+    def fit(self, features, labels, *, seed, threads): ...
+
+
+def function(): ...
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    return path
+
+
+def test_a_class_of_ones_own_depends_on_its_file_and_arguments_and_not_on_its_memory(own, tmp_path):
+    def described(path=own, **changes):
+        return models.described({"name": f"{path}:Nearest", "arguments": {}, "memory_mb": 1000} | changes)
+
+    assert described() == described(memory_mb=5)
+    assert described()["arguments"] == {} != described(arguments={"power": 2})["arguments"]
+    other = tmp_path / "other.py"
+    other.write_text(OWN + "\n")
+    assert described()["digest"] != described(other)["digest"]
+    assert models.build(described(arguments={"power": 2})).power == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Half", "own.py:Half is no classifier: it has no method `probabilities`"),
+        ("function", "own.py:function is no Python class, but a function"),
+        ("Missing", r"own.py:Missing cannot be imported \(AttributeError"),
+    ],
+)
+def test_what_is_no_classifier_is_refused(own, name, message):
+    with pytest.raises(SettingsError, match=message):
+        models.described({"name": f"{own}:{name}", "arguments": {}, "memory_mb": 1})
+
+
+def test_arguments_that_a_class_does_not_take(own):
+    described = models.described({"name": f"{own}:Nearest", "arguments": {"depth": 2}, "memory_mb": 1})
+    with pytest.raises(SettingsError, match=r"model.arguments: .*own.py:Nearest does not take them \(TypeError"):
+        models.build(described)
+
+
+def test_only_a_class_that_says_so_uses_a_gpu_and_only_where_it_got_one(own, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert models.uses_gpu(f"{own}:Nearest") and not models.uses_gpu(f"{own}:Half") and not models.uses_gpu("forest")
+    models.limit_gpus(1)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+    models.limit_gpus(0)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""

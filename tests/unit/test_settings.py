@@ -53,7 +53,7 @@ scratch: /scratch/parcelle
 """
 ALL = (
     "results, tiles, grid, resolution, sensors, external, period, reference, nomenclature, regions, area, "
-    "seeds, split, sampling, model, map, mosaic, on_bad_acquisition, check, window, cache, scratch"
+    "seeds, split, sampling, model, gpus, map, mosaic, on_bad_acquisition, check, window, cache, scratch"
 )
 OF_SENSOR = (
     "format, path, collection, reflectance, invalid, orbit, kind, names, assets, bands, resampling, "

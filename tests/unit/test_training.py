@@ -175,7 +175,7 @@ def test_models_learn_from_float32_and_are_applied_to_chunks_of_the_files_type(d
     monkeypatch.setattr(training, "CHUNK", chunk)
     monkeypatch.setitem(sys.modules, "theirs", types.SimpleNamespace(Witness=Witness))
     values = as_samples(TABLE.assign(**{name: np.rint(TABLE[name] * 5000) for name in FEATURES}), dtype)
-    _, predictions = train(values, settings={"name": "theirs:Witness"}, threads=3)
+    _, predictions = train(values, settings={"name": "theirs:Witness", "arguments": {}}, threads=3)
     learns = training.sides(values.keys, SPLIT).side == LEARNING
     fitted, applied = Witness.seen["fitted"], Witness.seen["applied"]
     assert fitted.dtype == np.float32 and np.array_equal(fitted, values.values[learns]) and Witness.seen["threads"] == 3
@@ -197,7 +197,7 @@ class Undecided:
 
 def test_of_equal_probabilities_the_lowest_code_is_predicted(monkeypatch):
     monkeypatch.setitem(sys.modules, "theirs", types.SimpleNamespace(Undecided=Undecided))
-    _, predictions = train(settings={"name": "theirs:Undecided"})
+    _, predictions = train(settings={"name": "theirs:Undecided", "arguments": {}})
     assert set(predictions.predicted) == {5}
 
 

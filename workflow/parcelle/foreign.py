@@ -54,8 +54,7 @@ def imported(place: str) -> Any:
     try:
         if module.endswith(".py") or file.is_file():
             return getattr(_of_file(str(file.resolve())), name)
-        else:
-            return getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     except FAILURES as error:  # whatever the user's module raises
         raise SettingsError(f"{place} cannot be imported ({said(error)})") from error
 

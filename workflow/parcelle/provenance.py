@@ -1,17 +1,21 @@
-"""Which version and which settings made a file."""
+"""Which version, which settings and which code made a file."""
 
 import hashlib
 import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import parcelle
+from parcelle import files
 from parcelle.sensors import FORMATS
 from parcelle.settings import Settings
 
 # Folders, tiles beside, windows and what is drawn on top change no pixel of a tile's map.
 _WITHOUT_EFFECT = {
     *("results", "tiles", "window", "cache", "scratch"),
-    *("nomenclature", "seeds", "mosaic", "on_bad_acquisition", "check"),
+    *("nomenclature", "seeds", "mosaic", "on_bad_acquisition", "check", "gpus"),
 }
 
 
@@ -28,6 +32,7 @@ def digest(settings: Settings) -> str:
     content["sensors"] = list(content["sensors"].items())
     for name in ("products", "freeze", "features"):
         content["map"].pop(name)
+    content["model"].pop("memory_mb", None)
     if settings.map.model == "all":
         content.pop("split")
     return digest_of(content)
@@ -68,3 +73,60 @@ def versions() -> dict[str, Any]:
         "python": platform.python_version(),
         "GDAL": rasterio.__gdal_version__,
     } | found
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code of a run.
+
+    Attributes:
+        digest: SHA-256 over all of it: the Snakefile, rules, scripts and package of the clone.
+        commit: Commit of Git; None outside of a clone, or where there is no Git.
+        changed: Whether a file that Git knows differs from the commit.
+        lock: SHA-256 of the file that pins all packages; None where there is none.
+
+    """
+
+    digest: str
+    commit: str | None
+    changed: bool
+    lock: str | None
+
+
+# What is code in a clone, and what pins the packages that it runs with.
+_CODE = ("Snakefile", "workflow/**/*.smk", "workflow/**/*.py", "workflow/**/*.js*", "workflow/**/*.j2", "scripts/*.py")
+LOCK = "requirements/light.txt"
+
+
+def code(clone: Path) -> Code:
+    """Tell which code is in a clone."""
+    lock = clone / LOCK
+    commit = _commit(clone)
+    return Code(
+        digest=_digest_of_code(clone),
+        commit=commit,
+        changed=commit is not None and bool(_git(clone, "status", "--porcelain", "--untracked-files=no")),
+        lock=files.checksum(lock) if lock.is_file() else None,
+    )
+
+
+def _digest_of_code(clone: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted({p for pattern in _CODE for p in clone.glob(pattern)}):
+        digest.update(f"{files.checksum(path)}  {path.relative_to(clone)}\n".encode())
+    return digest.hexdigest()
+
+
+def _commit(clone: Path) -> str | None:
+    """Commit that is checked out; an archive unpacked inside of another clone is at none."""
+    top = _git(clone, "rev-parse", "--show-toplevel")
+    return _git(clone, "rev-parse", "HEAD") if top and Path(top).resolve() == clone.resolve() else None
+
+
+def _git(clone: Path, *words: str) -> str | None:
+    """What Git says; None where it is not there, or refuses."""
+    try:
+        done = subprocess.run(["git", "-C", clone, *words], capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -115,13 +115,16 @@ def sections(content: Node) -> list[Section]:
 
     """
     whole = Section("", "", tuple(_settings(content, "", content)))
-    groups = ((name, node, _group(node, content)) for name, node in content["properties"].items())
-    return [whole, *(_section(name, node, group, content) for name, node, group in groups if group)]
+    return [whole, *(one for name, node in content["properties"].items() for one in _sections(name, node, content))]
 
 
-def _section(name: str, node: Node, group: Node, content: Node) -> Section:
+def _sections(name: str, node: Node, content: Node) -> Iterator[Section]:
+    """Tables of the groups of which a setting holds one; all but the first are called by what they are, too."""
     prefix = f"{name}.<name>." if "patternProperties" in node else f"{name}."
-    return Section(name, group["description"], tuple(_settings(group, prefix, content)))
+    for place, group in enumerate(_groups(node, content)):
+        meaning = group["description"]
+        called = f"{name}, {meaning[0].lower()}{meaning[1:].rstrip('.')}" if place else name
+        yield Section(called, meaning, tuple(_settings(group, prefix, content)))
 
 
 def _settings(group: Node, prefix: str, content: Node) -> Iterator[Setting]:
@@ -136,10 +139,14 @@ def _settings(group: Node, prefix: str, content: Node) -> Iterator[Setting]:
 
 
 def _group(node: Node, content: Node) -> Node | None:
-    """Group of settings that a setting holds, if it does."""
-    inside = [node, *node.get("anyOf", ()), *_named(node), node.get("items", {})]
-    references = [part["$ref"] for part in inside if "$ref" in part]
-    return content["$defs"][references[0].rpartition("/")[2]] if references else None
+    """Group of settings that a setting holds, if it does; the first of several."""
+    return next(iter(_groups(node, content)), None)
+
+
+def _groups(node: Node, content: Node) -> list[Node]:
+    """Groups of settings of which a setting holds one."""
+    inside = [node, *node.get("anyOf", ()), *node.get("oneOf", ()), *_named(node), node.get("items", {})]
+    return [content["$defs"][part["$ref"].rpartition("/")[2]] for part in inside if "$ref" in part]
 
 
 def _named(node: Node) -> list[Node]:

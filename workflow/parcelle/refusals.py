@@ -65,7 +65,7 @@ def _sentence(errors: Sequence[Any], place: tuple, root: Model) -> str:
     """One line about the errors of one place (a union gives several): path, what was found, what is allowed."""
     error, path = errors[0], ".".join(map(str, place)) or "settings"
     if error["type"] == "extra_forbidden":
-        return f"{path}: unknown setting; allowed here: {', '.join(_names(place[:-1], root))}"
+        return f"{path}: unknown setting; allowed here: {', '.join(_names(place[:-1], root, error['loc']))}"
     if error["type"] == "missing":
         return f"{path}: this setting is required"
     if error["type"] == "value_error":
@@ -98,11 +98,12 @@ def _found(value: Any) -> str:
     return str(value) if isinstance(value, datetime.date) else repr(value)
 
 
-def _names(place: Sequence[Any], root: Model) -> list[str]:
-    """Names that the group of settings at a place knows."""
+def _names(place: Sequence[Any], root: Model, tags: Sequence[Any] = ()) -> list[str]:
+    """Names that the group of settings at a place knows; where it may be one of several groups, a tag says which."""
     for part in place:
         field = root.model_fields.get(str(part))
-        root = next(iter(_models(field.annotation)), root) if field else root
+        groups = _models(field.annotation) if field else []
+        root = next((group for group in groups if group.__name__ in tags), next(iter(groups), root))
     return list(root.model_fields)
 
 

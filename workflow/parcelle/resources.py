@@ -7,7 +7,7 @@ from typing import Any
 from parcelle import feature_map, features, files, mapping, samples, training
 from parcelle.errors import StaleError
 from parcelle.features import Source
-from parcelle.settings import Settings
+from parcelle.settings import OwnModel, Settings
 
 # Asked for on top of the formula.
 MARGIN = 1.2
@@ -111,6 +111,8 @@ def _models_mb(settings: Settings, classes: int) -> float:
     A node takes 40 bytes, and one in ten a row of class frequencies of its own.
     """
     seeds = 1 if settings.map.model == "all" else len(settings.map.model)
+    if isinstance(settings.model, OwnModel):
+        return 2 * seeds * settings.model.memory_mb
     return 2 * seeds * settings.model.trees * NODES[settings.model.name] * (40 + 0.8 * classes) / 2**20
 
 

@@ -6,17 +6,18 @@ The JSON schema, `config/README.md` and the page of the documentation are writte
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from parcelle import refusals
 from parcelle.errors import SettingsError
+from parcelle.settings_models import Forest, Model, OwnModel
 from parcelle.settings_sensors import Composite, External, Sensor
 from parcelle.settings_values import Day, Group, Name, Place
 
-__all__ = ["Composite", "External", "Group", "Sensor"]
+__all__ = ["Composite", "External", "Forest", "Group", "OwnModel", "Sensor"]
 
 
 class Period(Group):
@@ -108,22 +109,6 @@ class Sampling(Group):
         if isinstance(value, str) and value != "all":
             raise ValueError("allowed: `all`, or a group of settings (per_polygon_max, per_class)")
         return {} if value in (None, "all") else value
-
-
-class Forest(Group):
-    """Random forest, or extremely randomised trees."""
-
-    name: Literal["forest", "extra-trees"] = Field(
-        "forest",
-        description="Which classifier: in a `forest` the best threshold of each feature tried is searched for, in "
-        "`extra-trees` it is drawn: training is faster, the trees are more than twice as large.",
-    )
-    trees: int = Field(100, ge=1, le=10_000, description="Number of trees.")
-    depth: int | None = Field(25, ge=1, le=1000, description="Largest depth of a tree; no limit if empty.")
-    min_samples: int = Field(5, ge=2, le=1_000_000, description="Samples a node needs to be split.")
-    features: Annotated[int, Field(ge=1)] | Literal["sqrt", "log2"] = Field(
-        "sqrt", description="Features tried at a split."
-    )
 
 
 class Map(Group):
@@ -225,7 +210,12 @@ class Settings(Group):
     )
     split: Split = Field(Split(), description="Learn/validation split.")
     sampling: Sampling = Field(Sampling(), description="Choice of pixels; `all` is every valid pixel.")
-    model: Forest = Field(Forest(), description="The classifier and its settings.")
+    model: Model = Field(Forest(), description="The classifier and its settings.")
+    gpus: int = Field(
+        1,
+        ge=0,
+        description="GPUs that jobs ask for whose classifier can use one; with 0 it works on the CPU. Forests use none.",
+    )
     map: Map = Field(Map(), description="Maps.")
     mosaic: Mosaic = Field(Mosaic(), description="Mosaic.")
     on_bad_acquisition: Literal["fail", "skip"] = Field(

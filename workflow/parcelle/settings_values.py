@@ -63,6 +63,14 @@ def function_place(place: str) -> str:
     return place
 
 
+def class_place(place: str) -> str:
+    """Refuse what does not say where a class is."""
+    module, _, name = place.rpartition(":")
+    if not module or not name.isidentifier():
+        raise ValueError("allowed: `forest`, `extra-trees`, `module:Class`, or `folder/file.py:Class`")
+    return place
+
+
 def odd(number: int) -> int:
     """Refuse a square without a pixel in its middle."""
     if number % 2 == 0:

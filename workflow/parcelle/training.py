@@ -200,8 +200,15 @@ def memory_mb(size: Size, learning: int, classes: int, model: Mapping[str, Any],
     """
     features = size.features * (size.rows * size.itemsize + learning * np.dtype(np.float32).itemsize)
     beside = size.rows * SAMPLE_BYTES + learning * threads * THREAD_BYTES
+    return BASE_MB + (features + beside) / 2**20 + _model_mb(learning, classes, model)
+
+
+def _model_mb(learning: int, classes: int, model: Mapping[str, Any]) -> float:
+    """Memory of the model while it learns; of a class of the user's own, what the settings say."""
+    if "memory_mb" in model:
+        return model["memory_mb"]
     nodes = model["trees"] * learning * NODES[model["name"]] / model["min_samples"] ** 0.5
-    return BASE_MB + (features + beside + nodes * node_bytes(classes)) / 2**20
+    return nodes * node_bytes(classes) / 2**20
 
 
 def node_bytes(classes: int) -> int:

@@ -8,6 +8,7 @@ rule classify:
         **{name: f"<results>/map/{{tile}}/{name}.tif" for name in PRODUCTS},
         counts="<results>/map/{tile}/counts.csv",
         clear_shares="<results>/map/{tile}/clear.csv",
+        sums="<results>/map/{tile}/SHA256SUMS",
     log:
         "<logs>/classify/{tile}.log",
     benchmark:
@@ -18,6 +19,7 @@ rule classify:
     resources:
         mem_mb=classify_memory,
         runtime=classify_minutes,
+        gpu=GPUS,
     params:
         sources=features.to_dicts(SOURCES),
         codes=CLASSES.codes,

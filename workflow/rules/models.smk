@@ -15,9 +15,12 @@ rule train:
     resources:
         mem_mb=train_memory,
         runtime=240,
+        gpu=GPUS,
     params:
-        model=config["model"],
-        per_class=config["sampling"]["per_class"],
-        per_polygon_max=config["sampling"]["per_polygon_max"],
+        model=MODEL,
+        **by_name(
+            per_class=config["sampling"]["per_class"],
+            per_polygon_max=config["sampling"]["per_polygon_max"],
+        ),
     script:
         "../../scripts/train.py"

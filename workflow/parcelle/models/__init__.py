@@ -1,13 +1,15 @@
 """Classifiers, by the name that the settings give them."""
 
+import inspect
+import os
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 
 from parcelle.errors import SettingsError
+from parcelle.foreign import FAILURES, digest_of_file, imported, said
 
 MODELS = {
     "forest": "parcelle.models.forest:Forest",
@@ -17,6 +19,9 @@ MODELS = {
 
 class Classifier(Protocol):
     """What a step asks of a model, whatever library is behind it.
+
+    A class may say ``gpu = True``: jobs that train it or map with it then ask for as many GPUs as the setting `gpus`
+    says, and see those. With none it has to do its work on the CPU.
 
     Attributes:
         classes: Codes of the classes it knows, ascending ``(class,)``.
@@ -61,26 +66,72 @@ class Classifier(Protocol):
         ...
 
 
+# What a class has to have to be a classifier.
+_METHODS = ("fit", "probabilities", "save", "load")
+
+
 def find(name: str) -> type[Classifier]:
     """Find the class behind the name of a model; its library is imported only now.
 
-    A name with a colon, as in ``package.module:Class``, is a classifier from elsewhere.
+    A name with a colon, as in ``package.module:Class`` or ``folder/file.py:Class``, is a classifier from elsewhere.
 
     Raises:
         SettingsError: There is no such model, or it cannot be imported.
 
     """
-    place = MODELS.get(name, name)
-    module, colon, attribute = place.partition(":")
-    if not colon:
+    if name not in MODELS and ":" not in name:
         raise SettingsError(f"no model {name!r}; choose from {', '.join(MODELS)}, or 'module:Class'")
+    return imported(MODELS.get(name, name))
+
+
+def described(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a trained model depends on of its section of the settings; of a class of the user's own, its file too.
+
+    Raises:
+        SettingsError: It cannot be imported, or it is no classifier.
+
+    """
+    if settings["name"] in MODELS:
+        return dict(settings)
     try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(f"model {name!r} cannot be imported: {error}") from None
+        found = find(settings["name"])
+        _refuse_other(found, settings["name"])
+        digest = digest_of_file(settings["name"], found)
+    except SettingsError as error:
+        raise SettingsError(f"model.name: {error}") from error
+    return {"name": settings["name"], "arguments": settings["arguments"], "digest": digest}
 
 
-def build(settings: Mapping[str, Any]) -> Classifier:
-    """Build an untrained classifier from its section of the settings."""
-    options = {k: v for k, v in settings.items() if k != "name"}
-    return find(settings["name"])(**options)
+def _refuse_other(found: Any, name: str) -> None:
+    """Refuse what is no classifier."""
+    if not inspect.isclass(found):
+        raise SettingsError(f"{name} is no Python class, but a {type(found).__name__}")
+    if missing := [method for method in _METHODS if not callable(getattr(found, method, None))]:
+        raise SettingsError(f"{name} is no classifier: it has no method `{missing[0]}`")
+
+
+def build(described: Mapping[str, Any]) -> Classifier:
+    """Build an untrained classifier from what `described` gave.
+
+    Raises:
+        SettingsError: It does not take these arguments.
+
+    """
+    place, options = find(described["name"]), {k: v for k, v in described.items() if k != "name"}
+    if described["name"] in MODELS:
+        return place(**options)
+    try:
+        return place(**options["arguments"])
+    except FAILURES as error:  # whatever the user's class raises
+        raise SettingsError(f"model.arguments: {described['name']} does not take them ({said(error)})") from error
+
+
+def uses_gpu(name: str) -> bool:
+    """Whether a model can use a GPU."""
+    return bool(getattr(find(name), "gpu", False))
+
+
+def limit_gpus(number: int) -> None:
+    """Hide the GPUs of this machine from a job that asked for none, before a library looks for them."""
+    if not number:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
