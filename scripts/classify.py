@@ -20,6 +20,7 @@ def classify(
     threads: int,
     tags: dict[str, str],
     cache: str | None = None,
+    node_scratch: str | None = None,
 ) -> None:
     """Write the products, the pixels of each class and the clear share of each date; `models` is the folder of all."""
     found, zones = acquisitions.read(inventory), Areas.read(areas)
@@ -32,7 +33,16 @@ def classify(
     }
     images = scratch.decoded(found, cache, threads)
     counts, clear = mapping.map_tile(
-        images, zones, of_region, made, outputs, options, window=window, threads=threads, tags=tags
+        images,
+        zones,
+        of_region,
+        made,
+        outputs,
+        options,
+        window=window,
+        threads=threads,
+        tags=tags,
+        scratch=scratch.of_node(node_scratch),
     )
     mapping.write_counts(counts, found.grid.pixel_area, outputs["counts"])
     mapping.write_clear(found, clear, counts, outputs["clear_shares"])
@@ -57,5 +67,6 @@ if __name__ == "__main__":
             window=snakemake.config["window"]["size"],
             threads=snakemake.threads,
             tags=provenance.tags(snakemake.params.digest),
+            node_scratch=snakemake.resources.get("node_scratch"),
             cache=snakemake.config["scratch"] if snakemake.config["cache"] == "scratch" else None,
         )

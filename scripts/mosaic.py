@@ -1,7 +1,7 @@
 """Put the maps of all tiles together, with names and colours."""
 
 from parcelle import mosaic as country
-from parcelle import provenance, styling
+from parcelle import provenance, scratch, styling
 from parcelle.log import logged
 from parcelle.nomenclature import Nomenclature
 
@@ -15,6 +15,7 @@ def mosaic(
     classes: list[dict],
     threads: int,
     tags: dict[str, str],
+    node_scratch: str | None = None,
 ) -> None:
     """Write the mosaic of a product, and its style for QGIS beside it."""
     known = Nomenclature.from_list(classes).classes if classes else None
@@ -28,6 +29,7 @@ def mosaic(
         classes=known,
         threads=threads,
         tags=tags,
+        scratch=scratch.of_node(node_scratch),
     )
     styling.write(output, product=product, classes=known)
 
@@ -42,4 +44,5 @@ if __name__ == "__main__":
             classes=snakemake.params.classes,
             threads=snakemake.threads,
             tags=provenance.tags(snakemake.params.digest),
+            node_scratch=snakemake.resources.get("node_scratch"),
         )

@@ -92,6 +92,13 @@ def test_each_pixel_is_the_nearest_of_the_first_tile_with_data(crs, tiles, tmp_p
         assert np.array_equal(pixels[0], expected(grid, maps))
 
 
+def test_drafts_in_scratch_on_another_file_system_change_nothing(tiles, tmp_path, elsewhere):
+    write(tiles, tmp_path / "beside.tif")
+    write(tiles, tmp_path / "mosaic.tif", scratch=str(elsewhere))
+    assert (tmp_path / "mosaic.tif").read_bytes() == (tmp_path / "beside.tif").read_bytes()
+    assert files.verify(tmp_path / "mosaic.tif") and list(elsewhere.iterdir()) == []
+
+
 def test_in_laea_but_for_half_a_millimetre(tiles, tmp_path):
     # PROJ 9.5 (in pyproj; GDAL has a later one) is 0.5 mm off in this projection: a few pixels change sides.
     grid, pixels = write(tiles, tmp_path / "mosaic.tif")

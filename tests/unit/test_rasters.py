@@ -50,6 +50,16 @@ def test_the_bytes_follow_from_the_pixels_alone(dtype, bands, tmp_path):
         assert np.array_equal(image.read(), content)
 
 
+def test_drafts_lie_in_scratch_which_may_be_another_file_system(tmp_path, elsewhere):
+    content = pixels()
+    with rasters.writer(tmp_path / "a.tif", GRID, "uint8", 1, TAGS, scratch=str(elsewhere)) as raster:
+        raster.write(GRID.whole, content)
+        assert list(tmp_path.iterdir()) == []
+        assert [p.name for p in elsewhere.glob("*/*")] == ["draft.tif"]
+    assert (tmp_path / "a.tif").read_bytes() == write(tmp_path / "b.tif", content)
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_what_is_written_twice_is_what_came_last(tmp_path):
     content = pixels()
     with rasters.writer(tmp_path / "a.tif", GRID, "uint8", 1, TAGS) as raster:

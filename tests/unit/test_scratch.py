@@ -8,7 +8,7 @@ from unit.rasters_for_tests import TILE, acquired, noise, save
 
 from parcelle import cube, scratch
 from parcelle.acquisitions import Inventory
-from parcelle.errors import InputError
+from parcelle.errors import InputError, SettingsError
 from parcelle.features import Recipe
 from parcelle.sensors import Asset, Mask
 
@@ -95,3 +95,13 @@ def test_no_room_is_said(inventory, tmp_path):
     (tmp_path / "scratch").write_text("a file, where a folder should be")
     with pytest.raises(InputError, match="make room there"):
         scratch.decoded(inventory, str(tmp_path / "scratch"), 1)
+
+
+def test_the_scratch_of_a_node_is_the_folder_that_a_variable_of_the_job_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("OF_THIS_JOB", str(tmp_path))
+    assert scratch.of_node("$OF_THIS_JOB") == str(tmp_path)
+    assert scratch.of_node(None) is scratch.of_node("") is None
+    with pytest.raises(SettingsError, match=r"^node_scratch: .*/missing is no folder on .*: correct it in the profile"):
+        scratch.of_node("$OF_THIS_JOB/missing")
+    with pytest.raises(SettingsError, match=r"^node_scratch: \$NEVER_SET is no folder"):
+        scratch.of_node("$NEVER_SET")

@@ -79,6 +79,7 @@ def write(
     threads: int,
     tags: Mapping[str, str],
     areas: Areas | None = None,
+    scratch: str | None = None,
 ) -> None:
     """Write some features of a tile: a band each, which has its name.
 
@@ -95,6 +96,7 @@ def write(
         threads: For all of it; they change nothing.
         tags: Written into the raster.
         areas: Where features are made; on the whole tile if None.
+        scratch: Folder for the draft; beside the raster if not given.
 
     Raises:
         SettingsError: No feature is named.
@@ -108,8 +110,9 @@ def write(
         tile = Tile(inventory, needed(sources, names), min_valid, images)
         blocks = _Blocks(tile, names, window, dtype, areas)
         with rasters.writer(
-            output, inventory.grid, dtype, len(names), tags, threads, nodata=NODATA[dtype], overviews=True
-        ) as raster:
+            output, inventory.grid, dtype, len(names), tags, threads,
+            nodata=NODATA[dtype], overviews=True, scratch=scratch,
+        ) as raster:  # fmt: skip
             raster.describe(list(names))
             for step, parts in overlapped(blocks.walk.steps, blocks.reading, blocks.computing, threads, GDAL):
                 raster.write(step.window, np.concatenate(parts, axis=1))

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import re
+import shutil
 import stat
 import uuid
 from collections.abc import Iterable, Iterator
@@ -47,7 +48,7 @@ def state(paths: Iterable[str | Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(set(map(str, paths))):
         try:
-            status = _on_disk(path).stat()
+            status = on_disk(path).stat()
         except OSError:
             digest.update(f"{path}\0missing\n".encode())
         else:
@@ -55,7 +56,7 @@ def state(paths: Iterable[str | Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _on_disk(path: str) -> Path:
+def on_disk(path: str) -> Path:
     """The file that holds what GDAL reads by a path: of ``/vsizip/a.zip/b.tif``, the archive."""
     archive = next((path.removeprefix(prefix) for prefix in ARCHIVES if path.startswith(prefix)), None)
     if archive is None:
@@ -81,6 +82,24 @@ def whole(path: str | Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def workspace(path: str | Path, scratch: str | None = None) -> Iterator[Path]:
+    """Give an empty folder for what a file is made from; it is gone when the block ends.
+
+    Args:
+        path: The file.
+        scratch: Where to make the folder; beside the file if not given.
+
+    """
+    path = Path(path)
+    folder = Path(scratch or path.parent) / f".{path.stem}.{uuid.uuid4().hex[:12]}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def sweep(paths: Iterable[str | Path]) -> list[Path]:
     """Remove the drafts that a killed job left of some files; give those there were.
 
@@ -88,7 +107,10 @@ def sweep(paths: Iterable[str | Path]) -> list[Path]:
     """
     found = [draft for path in map(Path, paths) for draft in _drafts(path)]
     for draft in found:
-        draft.unlink(missing_ok=True)
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
     return found
 
 
@@ -127,12 +149,26 @@ def verify(path: str | Path) -> Path:
         StaleError: The file is missing, or its checksum is not the one beside it.
 
     """
-    path = Path(path)
-    mend = f"Make it again: snakemake --forcerun {path}"
-    if not path.is_file():
-        raise StaleError(f"{path} is missing. {mend}")
-    if not beside(path).is_file():
-        raise StaleError(f"{path} has no checksum beside it ({beside(path).name}). {mend}")
+    path = refuse_missing(path)
     if checksum(path) != beside(path).read_text():
-        raise StaleError(f"{path} was changed or cut after it was written: its checksum differs. {mend}")
+        raise StaleError(f"{path} was changed or cut after it was written: its checksum differs. {_mend(path)}")
     return path
+
+
+def refuse_missing(path: str | Path) -> Path:
+    """Return `path` if a file is there, and its checksum beside it; neither is read.
+
+    Raises:
+        StaleError: One of them is missing.
+
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise StaleError(f"{path} is missing. {_mend(path)}")
+    if not beside(path).is_file():
+        raise StaleError(f"{path} has no checksum beside it ({beside(path).name}). {_mend(path)}")
+    return path
+
+
+def _mend(path: Path) -> str:
+    return f"Make it again: snakemake --forcerun {path}"

@@ -100,6 +100,7 @@ def map_tile(
     window: int,
     threads: int,
     tags: Mapping[str, str],
+    scratch: str | None = None,
 ) -> tuple[Counter, dict[str, np.ndarray]]:
     """Map a tile and write its products.
 
@@ -113,6 +114,7 @@ def map_tile(
         window: Side of a window, about; changes nothing but the memory.
         threads: Windows are read, computed and written by so many threads; they change nothing.
         tags: Written into every raster.
+        scratch: Folder for drafts; beside the products if not given.
 
     Returns:
         Pixels by (region, class, own), and by sensor the pixels of each date that are clear, of those in regions.
@@ -123,12 +125,13 @@ def map_tile(
     """
     _refuse_unknown_classes(models, options)
     counts: Counter = Counter()
+    new = functools.partial(rasters.writer, grid=inventory.grid, tags=tags, threads=threads, scratch=scratch)
     with contextlib.ExitStack() as stack:
         images = stack.enter_context(Images())
         tile = Tile(inventory, sources, options.min_valid, images)
         mapper = _Mapper(tile, areas, [list(models[name]) for name in areas.regions], options, window)
         clear = [np.zeros(len(sensor.dates), np.int64) for sensor in tile.sensors]
-        written = ((p, _open(p, inventory, outputs, options, tags, threads)) for p in options.products)
+        written = ((p, new(outputs[p], dtype=options.dtype(p), count=options.bands(p))) for p in options.products)
         rasters_of = {product: stack.enter_context(raster) for product, raster in written}
         for step, parts in overlapped(mapper.walk.steps, mapper.reading, mapper.computing, threads, GDAL):
             for product, raster in rasters_of.items():
@@ -238,19 +241,6 @@ def _refuse_unknown_classes(models: Mapping[str, Sequence[Model]], options: Opti
                     f"the model of region {region!r} was trained on class {unknown[0]}, which is not in the "
                     "nomenclature: add it there, or train again."
                 )
-
-
-def _open(
-    product: str,
-    inventory: Inventory,
-    outputs: Mapping[str, str],
-    options: Options,
-    tags: Mapping[str, str],
-    threads: int,
-) -> contextlib.AbstractContextManager[rasters.Writer]:
-    return rasters.writer(
-        outputs[product], inventory.grid, options.dtype(product), options.bands(product), tags, threads
-    )
 
 
 def _count(region: np.ndarray, classes: np.ndarray, own: np.ndarray, names: list[str]) -> Counter:

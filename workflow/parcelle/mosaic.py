@@ -10,7 +10,8 @@ within a block, so that its result depends on the blocks.)
 """
 
 import functools
-import tempfile
+import math
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ READ = 2048
 
 CACHE = 256 * 2**20
 """GDAL's cache of blocks, in bytes; by default it takes 5 % of the machine."""
+
+LIBRARIES = 150 * 2**20
+"""Memory of the interpreter with its libraries, in bytes."""
 
 # A class has no mean. A band of probabilities has one, but 0 is both "no data" and "never this class", and
 # AVERAGE would leave the zeros out.
@@ -88,6 +92,7 @@ def write(
     threads: int = 1,
     tags: dict[str, str] | None = None,
     size: int = BLOCK,
+    scratch: str | None = None,
 ) -> None:
     """Write the mosaic of a product as one cloud-optimised GeoTIFF.
 
@@ -104,6 +109,7 @@ def write(
         threads: Windows computed at a time. The file's bytes do not depend on it.
         tags: Tags of the file, e.g. ``PARCELLE_VERSION`` and ``PARCELLE_SETTINGS``.
         size: Side of the windows in pixels. The file's bytes do not depend on it.
+        scratch: Folder for drafts; beside the file if not given.
 
     Raises:
         StaleError: A map is not the file that was written.
@@ -118,28 +124,29 @@ def write(
     with (
         rasterio.Env(GDAL_CACHEMAX=CACHE),
         files.whole(output) as whole,
-        tempfile.TemporaryDirectory(dir=whole.parent, prefix=f".{whole.stem}.") as folder,
+        files.workspace(output, scratch) as folder,
     ):
-        draft, cog = Path(folder) / "draft.tif", Path(folder) / "cog.tif"
+        draft, cog = folder / "draft.tif", folder / "cog.tif"
         _assemble(mosaic, draft, look, threads, size)
         _to_cog(draft, cog, product, threads)  # GDAL puts its own temporary files beside
-        cog.replace(whole)
+        shutil.move(cog, whole)  # scratch may be another file system
 
 
-def memory(bands: int, itemsize: int, threads: int, size: int = BLOCK) -> int:
-    """Bound of the memory that `write` takes, in bytes, whatever the size of the mosaic.
+def memory(bands: int, itemsize: int, threads: int, size: int = BLOCK, pixels: float = math.inf) -> int:
+    """Bound of the memory that `write` takes, in bytes.
 
     Args:
         bands: Number of bands of a map.
         itemsize: Bytes of a value of a map.
         threads: Windows computed at a time.
         size: Side of the windows in pixels.
+        pixels: Pixels of the mosaic; whatever their number if not given.
 
     """
-    libraries = 150 * 2**20
     positions = 96 * size**2  # coordinates and indices of each pixel, and masks
-    values = bands * itemsize * (3 * size**2 + READ**2)  # found, sorted and waiting pixels; those of a map
-    return libraries + CACHE + threads * (positions + values) + bands * itemsize * size**2
+    values = bands * itemsize * (3 * size**2 + min(READ**2, pixels))  # found, sorted, waiting pixels; those of a map
+    cache = min(CACHE, 2 * bands * itemsize * pixels)
+    return int(LIBRARIES + cache + threads * (positions + values) + bands * itemsize * size**2)
 
 
 def lay_out(paths: Sequence[Path], *, crs: str | None, resolution: float | None, origin: tuple[float, float]) -> Mosaic:

@@ -28,6 +28,7 @@ def writer(
     *,
     nodata: float = 0,
     overviews: bool = False,
+    scratch: str | None = None,
 ) -> Iterator["Writer"]:
     """Open a raster to write; it takes its name, tiled and compressed, when the block ends without an error.
 
@@ -40,22 +41,20 @@ def writer(
         threads: For the compression; they change no byte.
         nodata: Value of pixels that are not written; it has to be 0 unless all are.
         overviews: Whether to add smaller versions of the mean, which makes it cloud-optimised.
+        scratch: Folder for the draft; beside the file if not given.
 
     """
-    with files.whole(path) as final:
-        draft = final.with_suffix(".draft.tif")
+    with files.whole(path) as final, files.workspace(path, scratch) as folder:
+        draft = folder / "draft.tif"
         profile: dict[str, Any] = dict(driver="GTiff", dtype=dtype, count=count, nodata=nodata, bigtiff="IF_SAFER")
         profile |= dict(crs=grid.crs, transform=grid.transform, height=grid.height, width=grid.width)
         profile |= dict(tiled=True, blockxsize=BLOCK, blockysize=BLOCK, interleave="band")
-        try:
-            with rasterio.open(draft, "w", **profile) as image:
-                image.update_tags(**tags)
-                yield Writer(image)
-            if overviews:
-                _add_overviews(draft)
-            _copy(draft, final, dtype, threads, overviews)
-        finally:
-            draft.unlink(missing_ok=True)
+        with rasterio.open(draft, "w", **profile) as image:
+            image.update_tags(**tags)
+            yield Writer(image)
+        if overviews:
+            _add_overviews(draft)
+        _copy(draft, final, dtype, threads, overviews)
 
 
 class Writer:

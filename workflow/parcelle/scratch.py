@@ -7,7 +7,9 @@ the same images share them. It takes its name when it is whole.
 import contextlib
 import functools
 import logging
+import os
 import shutil
+import socket
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,7 +20,7 @@ import rasterio.shutil
 
 from parcelle import files
 from parcelle.acquisitions import Inventory
-from parcelle.errors import InputError
+from parcelle.errors import InputError, SettingsError
 from parcelle.images import GDAL
 from parcelle.sensors import Acquisition
 
@@ -29,6 +31,24 @@ SLOW = "JP2"  # how the names of GDAL's drivers for JPEG 2000 begin
 # Level 1 of ZSTD is written at the speed of the disk, and read three times faster than deflate.
 COPY = dict(driver="GTiff", tiled="YES", blockxsize=512, blockysize=512, bigtiff="IF_SAFER")
 COMPRESSION = dict(compress="ZSTD", zstd_level=1, predictor=2)
+
+
+def of_node(named: str | None) -> str | None:
+    """Folder on a disk of the machine itself, which the resource `node_scratch` of a job names; None without one.
+
+    Args:
+        named: Its path; variables of the job's environment, such as ``$SLURM_JOB_ID``, are filled in.
+
+    Raises:
+        SettingsError: There is no such folder on this machine.
+
+    """
+    folder = os.path.expandvars(named) if named else None
+    if folder and not Path(folder).is_dir():
+        raise SettingsError(
+            f"node_scratch: {folder} is no folder on {socket.gethostname()}: correct it in the profile, or remove it."
+        )
+    return folder
 
 
 def decoded(inventory: Inventory, folder: str | None, threads: int) -> Inventory:

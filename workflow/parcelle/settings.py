@@ -214,7 +214,7 @@ class Settings(Group):
     gpus: int = Field(
         1,
         ge=0,
-        description="GPUs that jobs ask for whose classifier can use one; with 0 it works on the CPU. Forests use none.",
+        description="GPUs that a job asks for if its classifier can use one; 0: it works on the CPU. Forests use none.",
     )
     map: Map = Field(Map(), description="Maps.")
     mosaic: Mosaic = Field(Mosaic(), description="Mosaic.")
