@@ -49,7 +49,7 @@ def plan(
     )
     reference.check_coverage(pieces, made.all_regions(), polygons, source.path)
     for tile, pieces_file, areas_file in zip(tiles, references, areas, strict=True):
-        reference.write(pieces[tile], pieces_file)
+        reference.write(pieces[tile], pieces_file, grids[tile].pixel_area)
         planning.write_areas(of_tile[tile], own[tile], areas_file)
     made.write(output)
 

@@ -1,8 +1,10 @@
 """Write the report: maps, scores, acquisitions, settings and versions on one page."""
 
 from parcelle import settings
+from parcelle.errors import ParcelleError
 from parcelle.log import logged
 from parcelle.nomenclature import Nomenclature
+from parcelle.operations import efficiency
 from parcelle.report import page
 
 TABLES = ("scores", "summary", "confusion", "classes", "areas")
@@ -20,7 +22,12 @@ def report(
 ) -> None:
     """Write the page; `tables` are those of the assessment."""
     nomenclature = Nomenclature.from_list(classes)
-    page.write(tables, mosaics, clear_shares, acquisitions, output, classes=nomenclature, settings=checked)
+    try:
+        # What is still to come cannot be counted.
+        cost: efficiency.Efficiency | str = efficiency.of_results(checked, but=("report", "provenance"))
+    except ParcelleError as error:
+        cost = str(error)
+    page.write(tables, mosaics, clear_shares, acquisitions, output, classes=nomenclature, settings=checked, cost=cost)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import pandas as pd
 from parcelle import files, samples, training
 from parcelle.log import logged
 from parcelle.models import limit_gpus
+from parcelle.nomenclature import Nomenclature
 
 
 def train(
@@ -19,6 +20,7 @@ def train(
     per_class: int | None,
     per_polygon_max: int | None,
     threads: int,
+    nomenclature: str,
 ) -> None:
     """Write a model and its predictions on the validation samples."""
     sides = pd.read_parquet(files.verify(split)) if split else None
@@ -26,7 +28,7 @@ def train(
     trained, predictions = training.train(learnt, sides, region, seed, model, per_class, threads)
     with files.whole(validation) as draft:
         predictions.to_parquet(draft, index=False)
-    training.save(trained, output)
+    training.save(training.named(trained, Nomenclature.read(nomenclature)), output)
 
 
 if __name__ == "__main__":
@@ -43,4 +45,6 @@ if __name__ == "__main__":
             per_class=snakemake.params.per_class,
             per_polygon_max=snakemake.params.per_polygon_max,
             threads=snakemake.threads,
+            # No parameter of the rule: under another name, a class is learnt as before.
+            nomenclature=snakemake.config["nomenclature"],
         )

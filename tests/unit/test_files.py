@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,19 @@ def test_of_a_file_in_an_archive_the_archive_counts(tmp_path, kind):
     assert before == files.state([path]) != files.state([f"/vsi{kind}/{tmp_path}/missing.{kind}/b.tif"])
     archive.write_bytes(b"other")
     assert files.state([path]) != before
+
+
+def test_waits_for_a_time_that_another_clock_gave(tmp_path):
+    path = tmp_path / "a.csv"
+    path.touch()
+    os.utime(path, (time.time() + 1, time.time() + 1))
+    files.await_past([path])
+    assert path.stat().st_mtime <= time.time()
+
+
+def test_refuses_a_time_far_in_the_future_and_says_what_to_type(tmp_path):
+    path = tmp_path / "a.csv"
+    path.touch()
+    os.utime(path, (2_051_222_400, 2_051_222_400))
+    with pytest.raises(StaleError, match=rf"^{path} has a time in the future \(2035-01-0.* then type: touch {path}$"):
+        files.await_past([path])

@@ -10,7 +10,7 @@ import rasterio
 from unit.rasters_for_tests import TILE, acquired, coarser, constant, noise, save
 from unit.test_inventory import FIRST, LAST, band, radar, refused, sensor, take, theia, why
 
-from parcelle import acquisitions, damage, inventory, opening
+from parcelle import acquisitions, checksums, damage, files, inventory, opening
 from parcelle.acquisitions import Inventory
 from parcelle.checks import looks
 from parcelle.errors import InputError
@@ -147,6 +147,19 @@ def test_each_file_is_opened_once(full, threads, tmp_path, products, monkeypatch
         settings, "31TCJ", TILE, FIRST, LAST, "fail", {"s2": ["b4", "b11"]}, full=full, threads=threads
     )
     assert len(found.acquisitions) == 3 and len(opened) == 3 * (2 + 3) == len(set(opened))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_full_gives_the_checksum_of_each_file_that_was_read(threads, tmp_path, products):
+    words = ({"s2": sensor(str(tmp_path))}, "31TCJ", TILE, FIRST, LAST, "fail", {"s2": ["b4"]})
+    found = inventory.take(*words, full=True, threads=threads)
+    inventory.write_sums(found, tmp_path / "SHA256SUMS")
+    masks = [folder / "MASKS" / f"{folder.name}_{m}_R1.tif" for folder in products for m in ("CLM", "EDG", "SAT")]
+    used = [band(folder, "B4") for folder in products] + masks
+    assert checksums.read(tmp_path / "SHA256SUMS") == {str(path): files.checksum(path) for path in sorted(used)}
+    headers = inventory.take(*words)
+    assert not any(one.checksums for one in headers.acquisitions)
+    assert headers.to_dict() == found.to_dict(), "a later check reruns no map"
 
 
 def test_full_finds_what_headers_do_not(tmp_path, products):

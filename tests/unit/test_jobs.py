@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,6 +64,13 @@ def test_the_peak_is_that_of_the_process_and_not_of_the_one_that_started_it(tmp_
     more = "import numpy; held = numpy.ones(400 * 2**20 // 8); del held; " + code
     larger = subprocess.run([sys.executable, "-c", more], capture_output=True, text=True, check=True)
     assert 400 < float(larger.stdout) < 650
+
+
+def test_time_counts_from_the_start_of_the_process_as_that_of_the_cores_does():
+    code = "import time; time.sleep(0.5); from parcelle.operations import jobs; print(jobs.age())"
+    before = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0.5 < float(done.stdout) <= time.monotonic() - before + 0.02
 
 
 def test_a_job_that_refuses_its_input(tmp_path):

@@ -50,7 +50,6 @@ def said(process):
     return found, tuple(map(int, counts.split()))
 
 
-@pytest.mark.xdist_group("workflow")
 def test_processes_that_start_at_once_share_one_cache_and_each_gets_the_code_of_its_type(tmp_path):
     """Twenty of them, with an empty cache: nine fill integers, nine floats, two apply trees to either."""
     kinds = [("gapfill", "int16"), ("gapfill", "float32")] * 9 + [("trees", "int16"), ("trees", "float32")]

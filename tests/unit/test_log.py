@@ -18,6 +18,7 @@ def job(tmp_path):
         log=[str(tmp_path / "a.log")],
         rule="sample",
         wildcards={"tile": "31TCJ"},
+        input=[],
         output=[str(tmp_path / "a.parquet")],
         resources={"mem_mb": 900, "runtime": 20, "tmpdir": "/tmp"},
         threads=2,

@@ -65,7 +65,7 @@ def made(folder, recipes, **options):
     pieces = reference.pieces(tiny.squares(scene.truth), GRID, AREAS.own, regions)
     table = sampling.sample(scene.inventory, pieces, recipes, sampling.Options(2, None, 32, 1))
     samples.write(table, str(folder / "T1.parquet"))
-    reference.write(pieces, str(folder / "reference/T1.parquet"))
+    reference.write(pieces, str(folder / "reference/T1.parquet"), 100)
     models, predictions = {}, {}
     for region, seed in itertools.product(AREAS.regions, (0, 1)):
         polygons = splitting.polygons([str(folder / "reference/T1.parquet")], region)

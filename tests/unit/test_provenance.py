@@ -1,6 +1,8 @@
+import hashlib
 import importlib.metadata
 import json
 import platform
+import subprocess
 
 import pytest
 import rasterio
@@ -125,3 +127,49 @@ def test_versions_are_those_installed():
     assert versions["GDAL"] == rasterio.__gdal_version__
     for name in ("numpy", "pandas", "rasterio", "geopandas", "numba", "scikit-learn", "snakemake"):
         assert versions[name] == importlib.metadata.version(name)
+
+
+def git(folder, *words):
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    done = subprocess.run(["git", "-C", folder, *who, *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A clone with a Snakefile, a module and a lock file."""
+    for name in ("Snakefile", "workflow/parcelle/a.py", "requirements/light.txt", "docs/page.md"):
+        (tmp_path / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "clone" / name).write_text(name)
+    git(tmp_path, "init", "-q", "clone")
+    git(tmp_path / "clone", "add", ".")
+    git(tmp_path / "clone", "commit", "-q", "-m", "first")
+    return tmp_path / "clone"
+
+
+def test_the_code_of_a_clone(clone):
+    found = provenance.code(clone)
+    assert found.commit == git(clone, "rev-parse", "HEAD") and len(found.commit) == 40 and not found.changed
+    assert found.lock == hashlib.sha256(b"requirements/light.txt").hexdigest()
+
+
+def test_a_change_of_the_code_is_seen(clone):
+    before = provenance.code(clone)
+    (clone / "docs/page.md").write_text("other words")
+    after = provenance.code(clone)
+    assert after.changed and after.commit == before.commit and after.digest == before.digest
+    (clone / "workflow/parcelle/a.py").write_text("other code")
+    assert provenance.code(clone).digest != before.digest
+
+
+def test_what_is_in_the_clone_of_something_else_is_at_no_commit(clone):
+    inside = clone / "unpacked"
+    (inside / "workflow").mkdir(parents=True)
+    (inside / "Snakefile").write_text("rule all:")
+    found = provenance.code(inside)
+    assert (found.commit, found.changed, found.lock) == (None, False, None)
+
+
+def test_without_git_there_is_no_commit(clone, monkeypatch):
+    monkeypatch.setenv("PATH", str(clone))
+    assert provenance.code(clone).commit is None

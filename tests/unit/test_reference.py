@@ -336,6 +336,6 @@ def test_pieces_are_sorted_and_read_back(tmp_path):
     table, again = (cut(p, halves(736_000))["B"] for p in (polygons, shuffled))
     assert table[["polygon", "region"]].apply(tuple, axis=1).is_monotonic_increasing
     for i, one in enumerate((table, again)):
-        reference.write(one, str(tmp_path / f"{i}.parquet"))
+        reference.write(one, str(tmp_path / f"{i}.parquet"), 100)
     assert (tmp_path / "0.parquet").read_bytes() == (tmp_path / "1.parquet").read_bytes()
     pd.testing.assert_frame_equal(gpd.read_parquet(tmp_path / "0.parquet"), table)

@@ -1,182 +1,237 @@
+"""What rules ask for, from the files that their jobs read."""
+
+import json
+
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+import shapely
 from unit import tiny
+from unit.test_needs import CODES, FULL, SENSORS, SOURCES, read
 
-from parcelle import features, files, mapping, resources, samples, settings, training
-from parcelle.mapping import Options
+from parcelle import feature_map, features, files, mapping, needs, reference, resources, samples
+from parcelle.errors import StaleError
+from parcelle.grid import Grid
+from parcelle.models.forest import Forest
+from parcelle.models_size import Models
+from parcelle.needs import Need, Tile
+from parcelle.planning import Plan
+from parcelle.reference import Extent
 from parcelle.samples import Size
 
-SETTINGS = """
-tiles: [31TCJ]
-sensors:
-  s2: {format: sentinel2-theia-l2a, path: /data}
-period: {start: 2018-01-01, end: 2018-12-31}
-reference: {path: reference.gpkg, field: code}
-nomenclature: classes.csv
-"""
-CODES = [12, 3, 5]
-RECIPES = tiny.recipes(radar=True)
-SENSORS = {
-    "s2": {"dates": 68, "acquisitions": 70, "bands": 3, "files": 280, "density": 2.25},
-    "s1": {"dates": 60, "acquisitions": 60, "bands": 1, "files": 60, "density": 1},
-}
-FULL = 10980 * 10980
+
+def test_memory_is_asked_for_with_snakemakes_own_and_a_margin():
+    assert resources.asked_mb(Need(0, 550, 0)) == 1000
+    assert resources.asked_mb(Need(0, 550.1, 0)) == 1001
 
 
-def read(**changes):
-    return settings.read(yaml.safe_load(SETTINGS) | changes)
+def test_time_is_four_times_what_is_foretold_and_ten_minutes_at_least():
+    assert resources.asked_minutes(Need(3600, 0, 0), 1) == 240
+    assert resources.asked_minutes(Need(3601, 0, 0), 4) == 61
+    assert resources.asked_minutes(Need(5, 0, 0), 4) == 10
+
+
+def test_disk_is_asked_for_with_drafts():
+    assert resources.asked_disk_mb(Need(0, 0, 100, 300)) == 500
 
 
 @pytest.fixture
 def size(tmp_path):
     """Write the size of a tile; give its path."""
-
-    def write(pixels=FULL, **sensors):
-        path = tmp_path / f"{pixels}-{len(list(tmp_path.iterdir()))}.size.json"
-        files.write_json(path, {"pixels": pixels, "sensors": SENSORS | sensors})
-        return str(path)
-
-    return write
+    files.write_json(tmp_path / "T1.size.json", {"pixels": FULL, "sensors": SENSORS})
+    return str(tmp_path / "T1.size.json")
 
 
-def classify(size, threads=1, codes=CODES, **changes):
-    return resources.classify_mb(size, RECIPES, read(**changes), codes, threads)
+@pytest.fixture
+def pieces(tmp_path):
+    """Write reference of two regions: three squares of 100 m in one, one of 50 m in the other."""
+    boxes = [shapely.box(x, 0, x + 100, 100) for x in (0, 200, 400)] + [shapely.box(0, 200, 50, 250)]
+    columns = {"polygon": list("abcd"), "code": 1, "region": ["north"] * 3 + ["south"], "x": 0, "y": 0, "field": ""}
+    reference.write(gpd.GeoDataFrame(columns, geometry=boxes, crs="EPSG:32631"), str(tmp_path / "T1.parquet"), 100)
+    return str(tmp_path / "T1.parquet")
 
 
-def formula(window, threads=1, products=("class", "confidence", "validity"), models=0.0):
-    need = mapping.memory_mb(SENSORS, RECIPES, Options(tuple(CODES), products, 1), window, threads, models)
-    return resources.MARGIN * need + resources.JOB_MB
+def test_reference_says_how_much_there_is_of_each_region(pieces):
+    assert reference.extents(pieces) == {"north": Extent(3, 300), "south": Extent(1, 25)}
+    assert reference.extent(reference.extents(pieces).values()) == Extent(4, 325)
 
 
-# Two regions' forests: 100 trees of 25,000 nodes of 40 bytes; one in ten has frequencies of 8 bytes a class.
-MODELS = 2 * 100 * 25_000 * (40 + 8 * 3 / 10) / 2**20
+def test_a_table_of_another_kind_is_no_reference(tmp_path):
+    pd.DataFrame({"polygon": ["a"]}).to_parquet(tmp_path / "T1.parquet")
+    with pytest.raises(StaleError, match=r"T1\.parquet is no reference of a tile.*--forcerun plan"):
+        reference.extents(str(tmp_path / "T1.parquet"))
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-@pytest.mark.parametrize("window", [128, 1024])
-def test_classify_asks_for_its_formula_and_a_margin(window, threads, size):
-    found = classify(size(), threads, window={"size": window})
-    assert isinstance(found, int)
-    assert found == pytest.approx(formula(window, threads, models=MODELS), abs=1)
+def test_plan_asks_for_what_the_files_of_polygons_need(tmp_path, pieces):
+    (tmp_path / "regions.gpkg").write_bytes(bytes(3 * 2**20))
+    given = {"path": str(tmp_path / "regions.gpkg"), "field": "region"}
+    found = resources.plan(read(reference={"path": pieces, "field": "code"}, regions=given))
+    assert found == needs.plan(3 + files.size_mb([pieces]), 1).need()
 
 
-def test_each_seed_that_maps_needs_its_model(size):
-    path = size()
-    every = classify(path)
-    assert classify(path, map={"model": [0]}) == every
-    assert classify(path, map={"model": [0, 1, 2]}) - every == pytest.approx(1.2 * 2 * MODELS, abs=1)
-    small = classify(path, model={"trees": 10})
-    assert every - small == pytest.approx(1.2 * 0.9 * MODELS, abs=1)
+def test_inventory_reads_files_only_where_every_block_is_checked(tmp_path):
+    folder = tmp_path / "31TCJ/SENTINEL2A_20180106-105640-598_L2A_T31TCJ_C_V2-2"
+    folder.mkdir(parents=True)
+    (folder / "band.tif").write_bytes(bytes(2 * 2**20))
+    sensors = {"s2": {"format": "sentinel2-theia-l2a", "path": str(tmp_path)}}
+    assert resources.inventory("31TCJ", 70, read(sensors=sensors)) == needs.inventory(70).need()
+    assert resources.inventory("31TCJ", 70, read(sensors=sensors, check="full")) == needs.inventory(70, 2).need()
 
 
-def test_trees_of_drawn_thresholds_are_larger(size):
-    more = classify(size(), model={"name": "extra-trees"}) - classify(size())
-    assert more == pytest.approx(1.2 * (60 / 25 - 1) * MODELS, abs=1)
+def test_sample_and_split_ask_by_the_reference(size, pieces):
+    found = resources.sample(size, pieces, SOURCES, read(), 2)
+    assert found == needs.sample(Tile(FULL, SENSORS), Extent(4, 325), SOURCES, read(), 2).need()
+    assert resources.split([pieces, pieces]) == needs.split(8).need()
 
 
-def test_products_count_as_they_are_asked(size):
-    path, products = size(), ["class", "probability"]
-    expected = formula(1024, products=tuple(products), models=MODELS)
-    assert classify(path, map={"products": products}) == pytest.approx(expected, abs=1)
-
-
-def test_a_small_tile_needs_no_large_window(size):
-    """640 m × 640 m fit into one window of 65."""
-    assert classify(size(64 * 64)) == pytest.approx(formula(65, models=MODELS), abs=1)
-    assert classify(size(), window={"size": 4096}) > classify(size()) + 10_000
-
-
-@pytest.mark.parametrize(("sensor", "value"), [("s2", 2.25 * 2 + 1), ("s1", 4 + 1)])
-def test_each_acquisition_counts_with_the_bytes_of_its_pixels(sensor, value, size):
-    """Two windows of raw values and flags; and of each thread, a row of all bands at 10 m, and of joined dates."""
-    numbers, item = SENSORS[sensor], {"s2": 2, "s1": 4}[sensor]
-    row = 1024 * 100 * numbers["bands"] * item
-    more = classify(size(**{sensor: numbers | {"acquisitions": numbers["acquisitions"] + 100}}), 3) - classify(
-        size(), 3
-    )
-    assert more == pytest.approx(1.2 * (2 * 1024**2 * 100 * value + 3 * row) / 2**20, abs=1)
-    dates = classify(size(**{sensor: numbers | {"dates": 7}}), 3) - classify(size(), 3)
-    joined = {"s2": 7 - 68, "s1": 7}[sensor] * 1024 * numbers["bands"] * item
-    assert dates == pytest.approx(1.2 * 3 * joined / 2**20, abs=1)
-
-
-def test_each_open_file_counts(size):
-    more = classify(size(s2=SENSORS["s2"] | {"files": 1280})) - classify(size())
-    assert more == pytest.approx(1.2 * 1000 * 0.6, abs=1)
-
-
-def test_a_year_of_sentinel_2_is_mapped_within_3_gib_on_two_cores(size):
-    """What the whole is measured by: 70 dates, 4 bands of 10 m and 6 of 20 m, 468 features, 21 classes."""
-    bands = tuple(f"b{i}" for i in range(10))
-    dates = tuple(f"2018-01-{i + 1:02}" for i in range(31)) + tuple(f"2018-02-{i + 1:02}" for i in range(5))
-    recipe = features.Recipe("s2", True, bands, True, "bilinear", tuple((f"i{i}", "b1", 1) for i in range(3)), dates)
-    numbers = {"dates": 70, "acquisitions": 70, "bands": 10, "files": 840, "density": 4 + 6 / 4}
-    products = Options(tuple(range(21)), ("class", "confidence", "validity"), 1)
-    assert len(recipe.names) == 468
-    assert mapping.memory_mb({"s2": numbers}, [recipe], products, 1024, 2, 40) < 3 * 1024
-
-
-def test_sample_has_the_windows_and_a_table_but_one_model_of_one_class(size):
-    path = size()
-    table = 1.2 * 2 * 4 * 14 * FULL / 50 / 2**20
-    found = resources.sample_mb(path, RECIPES, read(), 2)
-    assert found == pytest.approx(classify(path, 2, codes=[1]) + table, abs=1)
-    assert resources.sample_mb(size(64 * 64), RECIPES, read(), 2) < found
+def test_reference_of_another_kind_asks_for_little_and_the_job_fails_in_its_own_words(tmp_path):
+    (tmp_path / "T1.parquet").touch()
+    assert resources.split([str(tmp_path / "T1.parquet")]) == needs.split(0).need()
 
 
 @pytest.fixture
 def tables(tmp_path):
-    """Write tables of so many samples of four features, one per tile; give their paths."""
+    """Write tables of so many samples of two regions, of four features, one per tile; give their paths."""
 
     def write(*rows, dtype="int16"):
-        for i, count in enumerate(rows):
-            keys = {name: np.zeros(count, "int32") for name in samples.KEYS}
-            values = {f"f{j}": np.zeros(count, dtype) for j in range(4)}
-            samples.write(pd.DataFrame(keys | values), str(tmp_path / f"{dtype}{i}.parquet"))
+        for i, (north, south) in enumerate(rows):
+            keys = {name: np.zeros(north + south, "int32") for name in samples.KEYS}
+            values = {f"f{j}": np.zeros(north + south, dtype) for j in range(4)}
+            table = pd.DataFrame(keys | {"region": ["north"] * north + ["south"] * south} | values)
+            samples.write(table, str(tmp_path / f"{dtype}{i}.parquet"))
         return [str(tmp_path / f"{dtype}{i}.parquet") for i in range(len(rows))]
 
     return write
 
 
-def train(size, learning, threads=2, **model):
-    options = {"name": "forest", "trees": 100, "min_samples": 5} | model
-    return int(1.2 * training.memory_mb(size, learning, 3, options, threads)) + 250
-
-
-def test_train_asks_for_its_formula_with_all_samples_of_its_tiles_and_a_margin(tables):
-    paths = tables(7000, 0, 5000)
-    assert resources.train_mb(paths, read(), CODES, 2) == train(Size(12000, 4, 2), 12000)
-    assert resources.train_mb(paths, read(), CODES, 8) == train(Size(12000, 4, 2), 12000, 8)
-    few = read(model={"trees": 7, "min_samples": 2})
-    assert resources.train_mb(paths, few, CODES, 2) == train(Size(12000, 4, 2), 12000, trees=7, min_samples=2)
-    floats = tables(7000, 0, 5000, dtype="float32")
-    assert resources.train_mb(floats, read(), CODES, 2) == train(Size(12000, 4, 4), 12000)
-    assert resources.train_mb([], read(), CODES, 2) == train(Size(0, 0, 0), 0)
-
-
-def test_train_learns_from_no_more_samples_than_it_may(tables):
-    paths = tables(7000, 5000)
-    for most, learning in [(1000, 3000), (4000, 12000), (9000, 12000)]:
-        found = resources.train_mb(paths, read(sampling={"per_class": most}), CODES, 2)
-        assert found == train(Size(12000, 4, 2), learning)
+def test_train_asks_by_the_samples_of_its_region(tables):
+    paths = tables((7000, 10), (0, 0), (5000, 90))
+    for region, seed, rows in (("north", "0", 12000), ("south", "all", 100), ("west", "0", 0)):
+        found = resources.train(paths, region, seed, read(), CODES, 2)
+        assert found == needs.train(Size(rows, 4, 2), 3, read(), seed, 2).need()
+    floats = tables((7000, 0), dtype="float32")
+    expected = needs.train(Size(7000, 4, 4), 3, read(), "all", 8).need()
+    assert resources.train(floats, "north", "all", read(), CODES, 8) == expected
 
 
 def test_train_waits_for_the_size_of_tables_that_are_still_to_be_made(tables):
     with pytest.raises(FileNotFoundError) as error:
-        resources.train_mb([*tables(10), "results/samples/T9.parquet"], read(), CODES, 2)
+        resources.train([*tables((10, 0)), "results/samples/T9.parquet"], "north", "0", read(), CODES, 2)
     assert error.value.filename == "results/samples/T9.parquet"
 
 
 def test_train_with_a_table_of_another_kind_asks_for_little_and_fails_in_its_own_words(tmp_path):
     pd.DataFrame({"polygon": ["a"]}).to_parquet(tmp_path / "T1.parquet")
-    assert resources.train_mb([str(tmp_path / "T1.parquet")], read(), CODES, 2) == resources.JOB_MB
+    found = resources.train([str(tmp_path / "T1.parquet")], "north", "0", read(), CODES, 2)
+    assert found == needs.train(Size(0, 0, 0), 3, read(), "0", 2).need()
 
 
-def test_minutes_follow_pixels_and_dates(size):
-    # 120.6 million pixels × 128 dates at 40 million a minute and core.
-    assert resources.classify_minutes(size(), 1) == 10 + 385
-    assert resources.classify_minutes(size(), 4) == 10 + 96
-    assert resources.sample_minutes(size(), 4) == 10 + 96
-    assert resources.classify_minutes(size(64 * 64), 1) == 10
+@pytest.fixture
+def trained(tmp_path):
+    """Train a forest; give the path of its `model.json`, its memory and the nodes of a tree."""
+    random = np.random.default_rng(1)
+    values = random.normal(size=(500, 4)).astype(np.float32)
+    forest = Forest(trees=10).fit(values, random.integers(0, 3, 500), seed=1, threads=1)
+    forest.save(tmp_path)
+    (tmp_path / "model.json").touch()
+    trees = forest._known()
+    arrays = {"classes": forest.classes, **{name: np.asarray(a) for name, a in trees.to_arrays().items()}}
+    size = sum(array.nbytes for array in arrays.values()) + trees._nodes.nbytes + trees._limits.nbytes
+    return str(tmp_path / "model.json"), size / 2**20, len(trees.left) / 10
+
+
+def test_classify_asks_by_the_models_that_are_there(size, trained):
+    path, memory, nodes = trained
+    given = read(model={"trees": 10}, map={"model": [0, 1]})
+    found = resources.classify(size, [path, path], SOURCES, given, CODES, 4)
+    models = Models(2 * memory, 2 * 10 * np.log2(nodes))
+    expected = needs.classify(Tile(FULL, SENSORS), models, SOURCES, given, CODES, 4).need()
+    # Beside each array, its file has 128 bytes.
+    assert found.memory_mb == pytest.approx(expected.memory_mb, abs=0.01)
+    assert found.core_seconds == pytest.approx(expected.core_seconds)
+
+
+def test_classify_waits_for_its_models(size):
+    with pytest.raises(FileNotFoundError) as error:
+        resources.classify(size, ["results/model/north/all/model.json"], SOURCES, read(), CODES, 4)
+    assert error.value.filename == "results/model/north/all/model.json"
+
+
+def test_frozen_models_are_those_of_the_tiles_regions(tmp_path):
+    given = read(results=str(tmp_path), map={"freeze": True, "model": [1]}, seeds=2)
+    Plan({"31TCJ": tiny.GRID}, {"31TCJ": ["north", "south"]}, {"31TCJ": []}).write(str(tmp_path / "plan.json"))
+    (tmp_path / "31TCJ.parquet").touch()
+    for folder in ("north/0", "north/1", "west/1"):
+        (tmp_path / "model" / folder).mkdir(parents=True)
+        (tmp_path / "model" / folder / "model.json").touch()
+    found = resources.frozen_models("31TCJ", str(tmp_path / "31TCJ.parquet"), given)
+    assert found == [f"{tmp_path}/model/north/1/model.json"]
+    with pytest.raises(FileNotFoundError) as error:
+        resources.frozen_models("31TCJ", "results/areas/31TCJ.parquet", given)
+    assert error.value.filename == "results/areas/31TCJ.parquet"
+
+
+def test_a_features_map_asks_by_what_it_writes(size):
+    chosen = [name for name in features.names(SOURCES) if name.startswith("s2.")][:5]
+    found = resources.feature_map(size, SOURCES, chosen, read(), 2)
+    assert found == needs.feature_map(Tile(FULL, SENSORS), SOURCES, chosen, read(), 2).need()
+    used = feature_map.needed(SOURCES, chosen)
+    assert needs.feature_map(Tile(FULL, SENSORS), SOURCES, chosen, read(), 2).time["features"] == FULL * len(
+        features.names(used)
+    )
+
+
+def test_mosaic_asks_by_the_plan(tmp_path):
+    grids = {"a": Grid("EPSG:32631", 0, 0, 10, 100, 200), "b": Grid("EPSG:32632", 0, 0, 10, 100, 100)}
+    Plan(grids, {"a": ["r"], "b": ["r"]}, {"a": ["r"], "b": []}).write(str(tmp_path / "plan.json"))
+    (tmp_path / "class.tif").touch()
+    same = read(results=str(tmp_path), mosaic={"crs": "EPSG:32631"})
+    found = resources.mosaic([str(tmp_path / "class.tif")], "class", same, CODES, 2)
+    assert found == needs.mosaic_of("class", 30_000, same, CODES, 2, warped=True).need()
+    coarse = read(results=str(tmp_path), mosaic={"crs": "EPSG:3035", "resolution": 20})
+    found = resources.mosaic([str(tmp_path / "class.tif")], "class", coarse, CODES, 2)
+    assert found == needs.mosaic_of("class", 7_500, coarse, CODES, 2, warped=True).need()
+    with pytest.raises(FileNotFoundError) as error:
+        resources.mosaic(["results/map/c/class.tif"], "class", same, CODES, 2)
+    assert error.value.filename == "results/map/c/class.tif"
+
+
+def test_pixels_of_a_mosaic_in_degrees():
+    plan = Plan({"a": Grid("EPSG:32631", 0, 0, 10, 100, 100)}, {"a": ["r"]}, {"a": ["r"]})
+    # A pixel of 0.001° has a side of 111.32 m where both directions are alike.
+    assert plan.mosaic_pixels(0.001) == pytest.approx(10**6 / 111.32**2)
+    assert plan.mosaic_pixels(None) == 10_000
+    assert (plan.warped(None), plan.warped("EPSG:32631"), plan.warped("EPSG:4326")) == (False, False, True)
+
+
+def test_assess_asks_by_the_predictions(tmp_path):
+    paths = [str(tmp_path / f"{i}.parquet") for i in range(3)]
+    for path, rows in zip(paths, (100, 20, 3), strict=True):
+        pd.DataFrame({"predicted": range(rows)}).to_parquet(path)
+    assert resources.assess(paths, CODES, 7) == needs.assess(123, 3, 3, 7).need()
+
+
+def test_report_and_provenance_ask_by_the_acquisitions(tmp_path):
+    (tmp_path / "T1.json").write_text(json.dumps("x" * 2**20))
+    paths, given = [str(tmp_path / "T1.json")], read(results=str(tmp_path))
+    Plan({"a": tiny.GRID}, {"a": ["r"]}, {"a": ["r"]}).write(str(tmp_path / "plan.json"))
+    listed = files.size_mb(paths)
+    assert listed == pytest.approx(1, abs=1e-5)
+    assert resources.report(paths, paths, given) == needs.report(1, listed, 50 * 70).need()
+    assert resources.provenance(paths, 12) == needs.provenance(1, listed, 12).need()
+    for ask in (lambda p: resources.report(p, [], given), lambda p: resources.provenance(p, 12)):
+        with pytest.raises(FileNotFoundError) as error:
+            ask([*paths, "results/acquisitions/T2.json"])
+        assert error.value.filename == "results/acquisitions/T2.json"
+
+
+def test_a_year_of_sentinel_2_is_mapped_within_3_gib_on_two_cores():
+    """What the whole is measured by: 70 dates, 4 bands of 10 m and 6 of 20 m, 468 features, 21 classes."""
+    bands = tuple(f"b{i}" for i in range(10))
+    dates = tuple(f"2018-01-{i + 1:02}" for i in range(31)) + tuple(f"2018-02-{i + 1:02}" for i in range(5))
+    recipe = features.Recipe("s2", True, bands, True, "bilinear", tuple((f"i{i}", "b1", 1) for i in range(3)), dates)
+    numbers = {"dates": 70, "acquisitions": 70, "bands": 10, "files": 840, "density": 4 + 6 / 4}
+    products = mapping.Options(tuple(range(21)), ("class", "confidence", "validity"), 1)
+    assert len(recipe.names) == 468
+    assert mapping.memory_mb({"s2": numbers}, [recipe], products, 1024, 2, 40) < 3 * 1024

@@ -200,7 +200,7 @@ def tiles_with(tmp_path, **pieces):
     paths = []
     for tile, table_of_tile in pieces.items():
         paths.append(str(tmp_path / f"{tile}.parquet"))
-        reference.write(table_of_tile, paths[-1])
+        reference.write(table_of_tile, paths[-1], 100)
     return paths
 
 

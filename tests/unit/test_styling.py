@@ -90,9 +90,11 @@ def test_the_style_of_classes_is_a_palette(cog):
     assert entries == [(str(c.code), c.colour, c.name, "255") for c in CLASSES]
 
 
-@pytest.mark.parametrize(("product", "low", "high"), [("confidence", "0", "100"), ("validity", "1", "40")])
+@pytest.mark.parametrize(
+    ("product", "low", "high"), [("confidence", "0", "100"), ("validity", "1", "40"), ("probability", "0", "1000")]
+)
 def test_the_style_of_numbers_is_a_ramp(product, low, high, tmp_path):
-    (path,) = styling.write(tmp_path / f"{product}.tif", product=product)
+    _, path = styling.write(tmp_path / f"{product}.tif", product=product)
     renderer = ElementTree.parse(path).getroot().find("pipe/rasterrenderer")
     assert path == tmp_path / f"{product}.qml" and renderer.get("type") == "singlebandpseudocolor"
     assert (renderer.get("classificationMin"), renderer.get("classificationMax")) == (low, high)
@@ -105,16 +107,25 @@ def test_the_style_of_numbers_is_a_ramp(product, low, high, tmp_path):
 
 
 def test_sidecars_are_what_is_written(cog):
-    for product, names in [
-        ("class", ["class.tif.aux.xml", "class.qml"]),
-        ("confidence", ["confidence.qml"]),
-        ("validity", ["validity.qml"]),
-        ("probability", []),
-    ]:
+    for product in ("class", "confidence", "validity", "probability"):
         path = cog.with_name(f"{product}.tif")
         written = styling.write(path, product=product, classes=CLASSES)
-        assert written == styling.sidecars(path, product) == [cog.with_name(name) for name in names]
+        assert written == styling.sidecars(path)
+        assert [one.name for one in written] == [f"{product}.tif.aux.xml", f"{product}.qml"]
         assert all(files.verify(one).stat().st_size for one in written)
+
+
+@pytest.mark.parametrize(("product", "unit", "bands"), [("confidence", "%", 1), ("probability", "‰", 3)])
+def test_gdal_reads_the_units(product, unit, bands, tmp_path):
+    path = tmp_path / f"{product}.tif"
+    shape = {"height": 2, "width": 2, "count": bands, "dtype": "uint16"}
+    with rasterio.open(
+        path, "w", driver="GTiff", crs="EPSG:32631", transform=rasterio.Affine(10, 0, 0, 0, -10, 0), **shape
+    ):
+        pass
+    styling.write(path, product=product, classes=CLASSES)
+    with rasterio.open(path) as image:
+        assert image.units == (unit,) * bands
 
 
 def test_the_same_classes_give_the_same_bytes(cog):

@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pyproj
 import rasterio
 from rasterio.windows import Window
 
-from parcelle import damage, decoding, opening
+from parcelle import checksums, damage, decoding, opening
 from parcelle.acquisitions import ordered
 from parcelle.damage import Parts
 from parcelle.errors import InputError
@@ -41,6 +41,7 @@ class Look:
         types: Type of the pixels of each file.
         clear: Share of the tile that no mask calls invalid, 0 to 1; None without masks.
         away: Whether the first file lies elsewhere than the tile; no other was looked at then.
+        checksums: SHA-256 of each file, where all of it was read.
 
     """
 
@@ -49,6 +50,7 @@ class Look:
     types: dict[str, str]
     clear: float | None = None
     away: bool = False
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 def looks(
@@ -95,7 +97,9 @@ def _look(acquisition: Acquisition, tile: Grid, full: bool, drivers: Sequence[st
                 return Look(f"{path} {why}", found.grids, found.types)
     if full and (why := damage.spoiled(parts)):
         return Look(why, found.grids, found.types)
-    return Look(None, found.grids, found.types, round(float(clear.mean()), 4) if acquisition.masks else None)
+    # What was read just now is still in the machine's memory.
+    sums = {path: digest for path in parts if (digest := checksums.of(path))} if full else {}
+    return replace(found, clear=round(float(clear.mean()), 4) if acquisition.masks else None, checksums=sums)
 
 
 def _clear_part(image: rasterio.DatasetReader, parts: Parts, tile: Grid, clear: np.ndarray) -> str | None:
@@ -180,7 +184,8 @@ def checked(
         grids = found[acquisition.id].grids
         if why := _beside(grids, grid) or (_apart(grids) or _odd_size(acquisition, grids, sizes) if sizes else None):
             faults.setdefault(acquisition.id, why)
-    good = [replace(a, clear=found[a.id].clear) for a in every if a.id not in faults]
+    looked = [(a, found[a.id]) for a in every if a.id not in faults]
+    good = [replace(a, clear=look.clear, checksums=look.checksums) for a, look in looked]
     return good, [Problem(a.id, faults[a.id], a.date) for a in every if a.id in faults]
 
 

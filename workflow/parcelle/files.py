@@ -1,11 +1,13 @@
 """Files that are whole or not there: a temporary name, a checksum beside, then a rename."""
 
 import contextlib
+import datetime
 import hashlib
 import json
 import re
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +17,9 @@ from parcelle.errors import StaleError
 
 # How paths begin by which GDAL reads files in archives.
 ARCHIVES = ("/vsizip/", "/vsitar/")
+
+# Seconds that the clock of a machine may be ahead of another's: that long a job waits.
+AHEAD = 60
 
 # Name of a draft: that of the file, mostly without its suffix, and what is drawn for it.
 DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{12}(?:\..*)?")
@@ -62,6 +67,12 @@ def on_disk(path: str) -> Path:
     if archive is None:
         return Path(path)
     return next((p for p in Path(archive).parents if p.is_file()), Path(archive))
+
+
+def size_mb(paths: Iterable[str | Path]) -> float:
+    """Size of some files together, in MiB; of one in an archive, the archive counts once."""
+    there = {on_disk(str(path)) for path in paths}
+    return sum(path.stat().st_size for path in there if path.is_file()) / 2**20
 
 
 @contextlib.contextmanager
@@ -129,6 +140,25 @@ def put(path: Path, text: str) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def await_past(paths: Iterable[str | Path]) -> None:
+    """Wait until files that a clock a little ahead has dated lie in the past.
+
+    Snakemake takes an output that is older than its input for out of date, and lets its job fail.
+
+    Raises:
+        StaleError: The time of a file is far ahead.
+
+    """
+    for path in paths:
+        moment = Path(path).stat().st_mtime
+        if moment > time.time() + AHEAD:
+            raise StaleError(
+                f"{path} has a time in the future ({datetime.datetime.fromtimestamp(moment):%Y-%m-%d %H:%M}), so that "
+                f"what is made of it would look older. Correct the clock that is wrong, then type: touch {path}"
+            )
+        time.sleep(max(0, moment - time.time()))
 
 
 def write_json(path: str | Path, content: Any) -> None:

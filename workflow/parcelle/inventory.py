@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from parcelle import checks, files, opening, sensors
+from parcelle import checks, checksums, files, opening, sensors
 from parcelle.acquisitions import Inventory, ordered
 from parcelle.errors import InputError
 from parcelle.features import recipes
@@ -18,6 +18,9 @@ from parcelle.grid import Grid, mgrs_grid
 from parcelle.sensors import Acquisition, Format, Problem
 from parcelle.series import dates_of
 from parcelle.settings import Sensor, Settings
+
+# How the names of files end that are decoded thirty times slower than others.
+JPEG2000 = (".jp2", ".j2k")
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +97,11 @@ def watched(
             folders = {p if os.path.isdir(p) else os.path.dirname(p) or "." for p in keys if not p.endswith(".zip")}
             found += [path for folder in sorted(folders) for path in _scan(folder)]
     return found
+
+
+def read_mb(settings: Settings, tile: str) -> float:
+    """Size of the files of a tile that its inventory reads as a whole, in MiB: none, unless every block is checked."""
+    return files.size_mb(watched(settings.sensors, tile, used(settings))) if settings.check == "full" else 0.0
 
 
 def _scan(folder: str) -> Iterator[str]:
@@ -334,6 +342,29 @@ def write_table(inventory: Inventory, path: str | Path) -> None:
         table.writerows((sensor, name, day, *others) for sensor, day, name, *others in sorted(rows))
 
 
+def left_out(table: str, watched: Sequence[str]) -> bool:
+    """Whether an inventory left acquisitions out, and none of its files was replaced since.
+
+    Args:
+        table: From `write_table`; it may not be there yet.
+        watched: Files of the products.
+
+    """
+    if not os.path.exists(table):
+        return False
+    with open(table, encoding="utf-8", newline="") as stream:
+        if not any(row["note"].startswith("left out") for row in csv.DictReader(stream)):
+            return False
+    written = os.path.getmtime(table)
+    return not any(os.path.getmtime(path) > written for path in watched if os.path.exists(path))
+
+
+def write_sums(inventory: Inventory, path: str | Path) -> None:
+    """Write the checksums of all images that were read as a whole, by their paths; twice used, an image stands once."""
+    sums = {name: digest for a in inventory.acquisitions for name, digest in a.checksums.items()}
+    checksums.write(dict(sorted(sums.items())), path)
+
+
 def write_size(inventory: Inventory, bands: Mapping[str, Sequence[str]], path: str | Path) -> None:
     """Write what the memory and time of a job depend on: pixels of the tile, and of each sensor, how much there is."""
     size = {name: _size(inventory.of(name), chosen, inventory.grid) for name, chosen in bands.items()}
@@ -341,8 +372,12 @@ def write_size(inventory: Inventory, bands: Mapping[str, Sequence[str]], path: s
 
 
 def _size(acquisitions: Sequence[Acquisition], bands: Sequence[str], grid: Grid) -> dict[str, float]:
-    """Numbers of dates, acquisitions, bands and files; `density`: values of all bands per pixel of the tile."""
+    """Numbers of dates, acquisitions, bands and files.
+
+    Also `density`, values of all bands per pixel of the tile; and `jpeg2000`, the share of such files, if any.
+    """
     paths = {a.assets[b].path for a in acquisitions for b in bands} | {m.path for a in acquisitions for m in a.masks}
+    slow = sum(path.lower().endswith(JPEG2000) for path in paths)
     first = acquisitions[0] if acquisitions else None
     # What is on another grid is brought to the tile's when it is read.
     factors = (Grid.of_file(first.assets[b].path).nest(grid) for b in bands) if first else ()
@@ -352,4 +387,4 @@ def _size(acquisitions: Sequence[Acquisition], bands: Sequence[str], grid: Grid)
         "bands": len(bands),
         "files": len(paths),
         "density": round(sum(1 / (factor or 1) ** 2 for factor in factors), 4),
-    }
+    } | ({"jpeg2000": round(slow / len(paths), 4)} if slow else {})

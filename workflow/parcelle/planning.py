@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 WHOLE = "whole"
 
+# Length of a degree in metres.
+DEGREE = 111_320
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -61,6 +64,18 @@ class Plan:
     def tiles_of(self, region: str) -> list[str]:
         """Tiles that hold reference polygons of a region, in the plan's order."""
         return [tile for tile, regions in self.sampled.items() if region in regions]
+
+    def mosaic_pixels(self, resolution: float | None) -> float:
+        """Pixels of the tiles in a mosaic, whose own are the tiles' if no resolution is given; overlaps count twice."""
+        if resolution is None:
+            return sum(grid.height * grid.width for grid in self.tiles.values())
+        # In a mosaic in degrees, no pixel has a side of as much as one.
+        side = resolution if resolution >= 1 else resolution * DEGREE
+        return sum(grid.height * grid.width * grid.pixel_area for grid in self.tiles.values()) / side**2
+
+    def warped(self, crs: str | None) -> bool:
+        """Whether any tile has another CRS than the mosaic."""
+        return crs is not None and not all(same_crs(own, crs) for own in {grid.crs for grid in self.tiles.values()})
 
 
 def check_grid(plan: str | Path, tile: str, grid: Grid) -> None:

@@ -1,17 +1,22 @@
 """The reference polygons: check them, cut them by region and by the tile that owns the place."""
 
+import functools
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import shapely
 
 from parcelle import files, vectors
-from parcelle.errors import InputError
+from parcelle.errors import InputError, StaleError
 from parcelle.grid import Grid, reproject
 from parcelle.nomenclature import Nomenclature
 
@@ -28,6 +33,14 @@ class Source:
     field: str
     layer: str | None = None
     group: str | None = None
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much reference there is: pieces of polygons, and their area in pixels."""
+
+    polygons: int
+    pixels: float
 
 
 def read(source: Source, nomenclature: Nomenclature) -> gpd.GeoDataFrame:
@@ -152,10 +165,47 @@ def pieces(
     return result.sort_values(["polygon", "region"], ignore_index=True)[COLUMNS]
 
 
-def write(frame: gpd.GeoDataFrame, path: str) -> None:
-    """Write the pieces of a tile."""
+def write(frame: gpd.GeoDataFrame, path: str, pixel_area: float) -> None:
+    """Write the pieces of a tile; the end of the file says how many there are of each region, and how many pixels.
+
+    Args:
+        frame: From `pieces`.
+        path: File to write.
+        pixel_area: Area of a pixel of the tile, in m².
+
+    """
+    frame = frame.copy(deep=False)
+    pixels = pd.Series(shapely.area(frame.geometry.to_numpy()) / pixel_area, frame.index).groupby(frame.region)
+    frame.attrs = {"extents": {str(region): [len(one), float(one.sum())] for region, one in pixels}}
     with files.whole(path) as draft:
         frame.to_parquet(draft, index=False)
+
+
+def extents(path: str) -> dict[str, Extent]:
+    """How much of each region there is in a file that `write` wrote, from the end of the file alone.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        StaleError: It is not what `write` wrote.
+
+    """
+    return _read_extents(path, Path(path).stat().st_mtime_ns)
+
+
+@functools.cache
+def _read_extents(path: str, changed: int) -> dict[str, Extent]:
+    """Read extents from a file that was last changed then; Snakemake asks for them once per job of a tile."""
+    try:
+        found = json.loads(pq.read_metadata(path).metadata[b"PANDAS_ATTRS"])["extents"]
+    except (pa.ArrowInvalid, KeyError, ValueError):
+        raise StaleError(f"{path} is no reference of a tile. Make it again: snakemake --forcerun plan") from None
+    return {region: Extent(polygons, pixels) for region, (polygons, pixels) in found.items()}
+
+
+def extent(of_regions: Iterable[Extent]) -> Extent:
+    """Add up the extents of several regions or tiles."""
+    found = list(of_regions)
+    return Extent(sum(one.polygons for one in found), sum(one.pixels for one in found))
 
 
 def check_coverage(

@@ -4,8 +4,9 @@ Features are int16 where all of them are integers (reflectance × 10,000, indice
 """
 
 import functools
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,43 +59,53 @@ def first_of_each_polygon(table: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def write(table: pd.DataFrame, path: str) -> None:
-    """Write the samples of a tile: `KEYS`, and one column per feature, all int16 or all float32."""
+    """Write the samples of a tile: `KEYS`, and one column per feature, all int16 or all float32.
+
+    The end of the file says how many there are of each region.
+    """
+    table = table.copy(deep=False)
+    table.attrs = {"regions": {str(region): int(n) for region, n in table.region.value_counts(sort=False).items()}}
     with files.whole(path) as draft:
         table.to_parquet(draft, index=False, compression="zstd")
 
 
-def size(path: str) -> Size:
-    """Size of a tile's table, from the end of its file alone.
+def size(path: str, region: str | None = None) -> Size:
+    """Size of a tile's table, or of the samples of a region in it; from the end of its file alone.
 
     Raises:
         FileNotFoundError: There is no such file.
         StaleError: It is no table of samples.
 
     """
-    return _size(path, Path(path).stat().st_mtime_ns)
+    found, regions = _size(path, Path(path).stat().st_mtime_ns)
+    return found if region is None else replace(found, rows=regions.get(region, 0))
 
 
 @functools.cache
-def _size(path: str, changed: int) -> Size:
-    """Size of a table that was last changed then; Snakemake asks for it once per model of each region."""
+def _size(path: str, changed: int) -> tuple[Size, dict[str, int]]:
+    """Size of a table that was last changed then, and rows of each region.
+
+    Snakemake asks for it once per model of each region.
+    """
     try:
         with pq.ParquetFile(path) as table:
             schema, rows = table.schema_arrow, table.metadata.num_rows
-    except pa.ArrowInvalid:
+        regions = json.loads(schema.metadata[b"PANDAS_ATTRS"])["regions"]
+    except (pa.ArrowInvalid, KeyError, TypeError):
         raise _stale(path, "is not a table of samples") from None
     names, dtype = _features(schema, path)
-    return Size(rows, len(names), dtype.itemsize)
+    return Size(rows, len(names), dtype.itemsize), regions
 
 
-def total(paths: Sequence[str]) -> Size:
-    """Size of the tables of several tiles together.
+def total(paths: Sequence[str], region: str | None = None) -> Size:
+    """Size of the tables of several tiles together, or of the samples of a region in them.
 
     Raises:
         FileNotFoundError: A file is still to be made.
         StaleError: A file is no table of samples.
 
     """
-    sizes = [size(path) for path in paths]
+    sizes = [size(path, region) for path in paths]
     widest = max(sizes, key=lambda one: one.features * one.itemsize, default=Size(0, 0, 0))
     return Size(sum(one.rows for one in sizes), widest.features, widest.itemsize)
 

@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from parcelle import cube, files, models
 from parcelle.errors import InputError, StaleError
 from parcelle.hashing import number, ranks
 from parcelle.models import Classifier
+from parcelle.nomenclature import Nomenclature
 from parcelle.samples import Samples, Size
 from parcelle.splitting import LEARNING, VALIDATION
 
@@ -214,6 +215,12 @@ def _model_mb(learning: int, classes: int, model: Mapping[str, Any]) -> float:
 def node_bytes(classes: int) -> int:
     """Bytes of a node while trees are laid out: scikit-learn's, with the frequencies of its classes, and ours."""
     return 200 + 8 * classes
+
+
+def named(model: Model, nomenclature: Nomenclature) -> Model:
+    """Say in the description of a model what its classes are called: they may get other codes after it was frozen."""
+    names = {str(code): name for code, name in nomenclature.names_by_code() if code in model.description["classes"]}
+    return replace(model, description=model.description | {"names": names})
 
 
 def save(model: Model, path: str) -> None:

@@ -16,8 +16,8 @@ rule assess:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(assess_need),
+        runtime=minutes(assess_need),
     params:
         codes=CLASSES.codes,
     script:
@@ -43,8 +43,8 @@ rule report:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(report_need),
+        runtime=minutes(report_need),
     params:
         classes=CLASSES.to_list(),
     script:

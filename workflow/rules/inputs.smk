@@ -14,20 +14,22 @@ checkpoint plan:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory(plan_need),
+        runtime=minutes(plan_need),
     params:
-        tiles=TILES,
-        grid=config["grid"],
-        resolution=config["resolution"],
-        field=config["reference"]["field"],
-        layer=config["reference"]["layer"],
-        region=(config["regions"] or {"field": None})["field"],
-        region_layer=(config["regions"] or {"layer": None})["layer"],
-        area_layer=(config["area"] or {"layer": None})["layer"],
+        **by_name(
+            tiles=TILES,
+            grid=config["grid"],
+            resolution=config["resolution"],
+            field=config["reference"]["field"],
+            layer=config["reference"]["layer"],
+            region=(config["regions"] or {"field": None})["field"],
+            region_layer=(config["regions"] or {"layer": None})["layer"],
+            area_layer=(config["area"] or {"layer": None})["layer"],
+            group=config["split"]["field"],
+            classes=CLASSES.names_by_code(),
+        ),
         fingerprint=fingerprint_of_vectors,
-        group=config["split"]["field"],
-        classes=CLASSES.names_by_code(),
     script:
         "../../scripts/plan.py"
 
@@ -36,6 +38,7 @@ rule inventory:
     input:
         products=products_of,
     output:
+        **IMAGE_SUMS,
         acquisitions="<results>/acquisitions/{tile}.json",
         tile_size="<results>/acquisitions/{tile}.size.json",
         table="<results>/acquisitions/{tile}.csv",
@@ -47,8 +50,8 @@ rule inventory:
         "../../envs/cpu.yaml"
     threads: 2
     resources:
-        mem_mb=1000,
-        runtime=240 if SETTINGS.check == "full" else 60,
+        mem_mb=memory(inventory_need),
+        runtime=minutes(inventory_need),
     params:
         fingerprint=fingerprint_of,
         asked=INVENTORY,

@@ -17,8 +17,9 @@ rule classify:
         "../../envs/cpu.yaml"
     threads: 2
     resources:
-        mem_mb=classify_memory,
-        runtime=classify_minutes,
+        mem_mb=memory(classify_need),
+        runtime=minutes(classify_need),
+        disk_mb=disk(classify_need),
         gpu=GPUS,
     params:
         sources=features.to_dicts(SOURCES),
@@ -46,8 +47,9 @@ rule feature_map:
         "../../envs/cpu.yaml"
     threads: 2
     resources:
-        mem_mb=feature_map_memory,
-        runtime=classify_minutes,
+        mem_mb=memory(feature_map_need),
+        runtime=minutes(feature_map_need),
+        disk_mb=disk(feature_map_need),
     params:
         sources=features.to_dicts(feature_map.needed(SOURCES, FEATURES)),
         names=FEATURES,

@@ -13,14 +13,14 @@ rule train:
         "../../envs/cpu.yaml"
     threads: 2
     resources:
-        mem_mb=train_memory,
-        runtime=240,
+        mem_mb=memory(train_need),
+        runtime=minutes(train_need),
         gpu=GPUS,
     params:
-        model=MODEL,
         **by_name(
             per_class=config["sampling"]["per_class"],
             per_polygon_max=config["sampling"]["per_polygon_max"],
         ),
+        model=MODEL,
     script:
         "../../scripts/train.py"

@@ -3,6 +3,8 @@ rule mosaic:
         maps=collect("<results>/map/{tile}/{{product}}.tif", tile=TILES),
     output:
         mosaic="<results>/mosaic/{product}.tif",
+        names="<results>/mosaic/{product}.tif.aux.xml",
+        style="<results>/mosaic/{product}.qml",
     log:
         "<logs>/mosaic/{product}.log",
     benchmark:
@@ -11,8 +13,9 @@ rule mosaic:
         "../../envs/cpu.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=memory(mosaic_need),
+        runtime=minutes(mosaic_need),
+        disk_mb=disk(mosaic_need),
     params:
         mosaic=config["mosaic"],
         classes=classes_of,

@@ -13,12 +13,14 @@ rule sample:
         "../../envs/cpu.yaml"
     threads: 2
     resources:
-        mem_mb=sample_memory,
-        runtime=sample_minutes,
+        mem_mb=memory(sample_need),
+        runtime=minutes(sample_need),
     params:
+        **by_name(
+            min_valid=config["map"]["min_valid"],
+            per_polygon_max=config["sampling"]["per_polygon_max"],
+        ),
         sources=features.to_dicts(SOURCES),
-        min_valid=config["map"]["min_valid"],
-        per_polygon_max=config["sampling"]["per_polygon_max"],
     script:
         "../../scripts/sample.py"
 
@@ -35,8 +37,8 @@ rule split:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(split_need),
+        runtime=minutes(split_need),
     params:
         by=config["split"]["by"],
         block=config["split"]["block"],

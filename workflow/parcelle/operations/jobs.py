@@ -27,6 +27,8 @@ FOLDER = "jobs"
 # Clocks of two machines of a cluster may differ by as much.
 SKEW = datetime.timedelta(minutes=1)
 
+_IMPORTED = time.monotonic()
+
 
 @dataclass(frozen=True)
 class Record:
@@ -46,8 +48,8 @@ class Record:
         pid: Number of its process there.
         slurm_job: Number of the job in SLURM; None elsewhere.
         partition: Partition of SLURM.
-        started: When its script started, UTC.
-        seconds: How long its script ran.
+        started: When the process of its script started, UTC.
+        seconds: How long that ran, imports included.
         cpu_seconds: Time of cores that it used.
         peak_mb: Largest resident memory of the script's process, MiB.
         output_mb: Size of its outputs, MiB.
@@ -140,7 +142,7 @@ def recorded(job: Any) -> Iterator[None]:
         job: The `snakemake` object of a script.
 
     """
-    results, wall, record = job.config["results"], time.monotonic(), _begun(job)
+    results, record = job.config["results"], _begun(job)
     record.write(results)
     state, message = "failed", None
     try:
@@ -152,7 +154,7 @@ def recorded(job: Any) -> Iterator[None]:
     finally:
         # A signal that ends Python leaves the record as that of a job that was killed.
         if state == "done" or message is not None:
-            _ended(record, state, message, wall, job.output).write(results)
+            _ended(record, state, message, job.output).write(results)
 
 
 def _begun(job: Any) -> Record:
@@ -174,23 +176,32 @@ def _begun(job: Any) -> Record:
         pid=os.getpid(),
         slurm_job=os.environ.get("SLURM_JOB_ID"),
         partition=os.environ.get("SLURM_JOB_PARTITION"),
-        started=now().isoformat(timespec="seconds"),
+        started=(now() - datetime.timedelta(seconds=age())).isoformat(timespec="seconds"),
     )
 
 
-def _ended(record: Record, state: str, message: str | None, wall: float, outputs: Any) -> Record:
-    """The record of a job that ends now; `wall` is when it started on the monotonic clock."""
+def _ended(record: Record, state: str, message: str | None, outputs: Any) -> Record:
+    """The record of a job that ends now."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     size = sum(path.stat().st_size for path in map(Path, outputs) if path.is_file())
     return replace(
         record,
         state=state,
         message=message,
-        seconds=round(time.monotonic() - wall, 2),
+        seconds=round(age(), 2),
         cpu_seconds=round(sum(u.ru_utime + u.ru_stime for u in used), 2),
         peak_mb=round(peak_mb(), 1),
         output_mb=round(size / 2**20, 3),
     )
+
+
+def age() -> float:
+    """Seconds since this process started; where the system does not say so, since this module was imported."""
+    with contextlib.suppress(OSError, AttributeError):
+        # The 22nd field; the second one, a name in brackets, may hold spaces.
+        started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    return time.monotonic() - _IMPORTED
 
 
 def peak_mb() -> float:

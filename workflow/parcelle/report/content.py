@@ -17,6 +17,9 @@ from parcelle.settings import Map, Settings, Split
 FEW_GROUPS = 10
 # Pictures of calendars on the page; of more tiles, those with the fewest clear dates.
 CALENDARS = 12
+# Why nothing is said of the cost, where no record of a job is found.
+NO_RECORDS = "No job left a record of what it took."
+
 # Rows of a picture of the calendars of many tiles.
 ROWS = 200
 
@@ -322,3 +325,9 @@ def alternative(rows: Sequence[ClassRow]) -> str:
     largest = sorted(rows, key=lambda row: -row.pixels)[:3]
     shares = [f"{row.land.name} ({percent(row.share)})" for row in largest if row.pixels]
     return f"Land-cover map, most of it {named(shares)}" if shares else "Land-cover map without data"
+
+
+def cost_sentence(others: Mapping[str, int]) -> str:
+    """Say which jobs the table of the cost is of."""
+    left_out = named([f"{count(number)} {why}" for why, number in others.items()])
+    return "Of the jobs that were done before this page was made." + (f" Left out: {left_out}." if left_out else "")

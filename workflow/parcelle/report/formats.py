@@ -33,3 +33,18 @@ def named(names: Sequence[str]) -> str:
 def times(number: int, word: str) -> str:
     """Write a number with its noun: 1 seed, 5 seeds."""
     return f"{count(number)} {word}{'' if number == 1 else 's'}"
+
+
+def hours(number: float) -> str:
+    """Write a number of hours with three digits, whole from 100 on."""
+    return count(round(number)) if number >= 100 else f"{number:.3g}"
+
+
+def mebibytes(number: float) -> str:
+    """Write an amount of memory: 812 MiB, 2.5 GiB."""
+    return f"{number / 1024:.3g}{_NARROW}GiB" if number >= 1000 else f"{number:.0f}{_NARROW}MiB"
+
+
+def seconds(number: float | None) -> str:
+    """Write a time, e.g. 12 s."""
+    return UNDEFINED if number is None else f"{number:.0f}{_NARROW}s"

@@ -12,6 +12,7 @@ import yaml
 from parcelle import files, provenance
 from parcelle.errors import InputError
 from parcelle.nomenclature import LandClass, Nomenclature
+from parcelle.operations.efficiency import Efficiency
 from parcelle.report import content, figures, formats, maps
 from parcelle.report.sources import Assessment, Tile, read_assessment, read_tiles
 from parcelle.scores import REPLICATES
@@ -35,10 +36,11 @@ def write(
     *,
     classes: Nomenclature,
     settings: Settings,
+    cost: Efficiency | str = content.NO_RECORDS,
 ) -> None:
     """Write the report: one HTML file that opens without network.
 
-    The same inputs give the same bytes: the page holds no time of its own.
+    The same inputs give the same bytes, but for what jobs took: the page holds no time of its own.
 
     Args:
         tables: Tables of the assessment: `scores`, `summary`, `confusion`, `classes`, `areas`.
@@ -48,6 +50,7 @@ def write(
         output: Path of the page.
         classes: The nomenclature.
         settings: The settings of the run.
+        cost: What its jobs took; or why that is not known.
 
     Raises:
         StaleError: A file is not the one that was written.
@@ -62,6 +65,7 @@ def write(
         | _accuracy(found, classes.classes, settings)
         | _areas(found)
         | _acquired(tiles, settings)
+        | _cost(cost)
     )
     page = _template().render(shown)
     with files.whole(output) as draft:
@@ -161,6 +165,13 @@ def _acquired(tiles: Sequence[Tile], settings: Settings) -> dict[str, Any]:
     }
 
 
+def _cost(found: Efficiency | str) -> dict[str, Any]:
+    """Rows of what jobs took, if any is known; else a sentence alone."""
+    if isinstance(found, str) or not found.rows:
+        return {"cost_rows": [], "worst": [], "cost_sentence": found if isinstance(found, str) else content.NO_RECORDS}
+    return {"cost_rows": found.rows, "worst": found.worst, "cost_sentence": content.cost_sentence(found.others)}
+
+
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -169,7 +180,8 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for write_as in (formats.score, formats.count, formats.percent, formats.named, formats.times):
+    written = (formats.score, formats.count, formats.percent, formats.named, formats.times)
+    for write_as in (*written, formats.hours, formats.mebibytes, formats.seconds):
         environment.filters[write_as.__name__] = write_as
     environment.filters["data"] = lambda png: "data:image/png;base64," + base64.b64encode(png).decode()
     return environment.get_template(TEMPLATE)
