@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 CORES ?= $(shell nproc)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary connection-pool
 
-.PHONY: help demo test bench bench-strip bench-peers bench-full lint format generate docs lock clean
+.PHONY: help demo what-if cost efficiency verify resume test test-slurm test-faults bench bench-needs bench-strip bench-peers bench-full lint format generate docs lock clean
 
 help:  ## Show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Parcelle needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
@@ -37,8 +37,30 @@ demo: $(VENV)/light  ## Generate a small country and map it
 	@echo "The report:  demo/results/report/index.html"
 	@echo "The map:     demo/results/mosaic/class.tif (cloud-optimised GeoTIFF; open it in QGIS)"
 
+what-if: $(VENV)/light  ## Say which jobs a run would make now, why, and what they cost (CONFIG=country.yaml)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.what_if $(if $(CONFIG),--configfile $(CONFIG)) $(if $(PROFILE),--profile $(PROFILE))
+
+cost: $(VENV)/light  ## Say what a run costs, before it runs (CONFIG=country.yaml)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.cost $(if $(CONFIG),--configfile $(CONFIG)) $(if $(PROFILE),--profile $(PROFILE))
+
+verify: $(VENV)/light  ## Compare all files with the checksums that a run noted (CONFIG=country.yaml)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.verify $(if $(CONFIG),--configfile $(CONFIG)) $(if $(PROFILE),--profile $(PROFILE))
+
+resume: $(VENV)/light  ## Go on with a run whose main process died (CONFIG=country.yaml PROFILE=profiles/slurm CANCEL=1)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.resume $(if $(CONFIG),--configfile $(CONFIG)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(CANCEL),--cancel) $(if $(ENDED),--ended)
+
+efficiency: $(VENV)/light  ## Compare what a run cost with what was foretold (CONFIG=country.yaml)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.efficiency $(if $(CONFIG),--configfile $(CONFIG)) $(if $(PROFILE),--profile $(PROFILE))
+
 test: $(VENV)/dev  ## Run all tests
-	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -n $(CORES) --dist loadfile
+
+# They start a cluster of their own on this machine, as root, and install it where it is missing.
+test-slurm: $(VENV)/dev  ## Map the demo on a SLURM cluster, and try three faults (6 minutes on two cores)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m chosen tests/slurm
+
+test-faults: $(VENV)/dev  ## Try all faults of a SLURM cluster
+	$(BIN)/python -m pytest -n 4 --dist loadgroup tests/slurm/test_faults.py
 
 BENCH := PYTHONPATH=workflow $(BIN)/python benchmarks
 
@@ -54,6 +76,9 @@ bench: $(VENV)/light  ## Measure speed and memory (18 minutes on two cores), and
 bench-strip: $(VENV)/light  ## Map a strip of a tile at real size, and say what a tile costs (8 minutes)
 	$(BENCH)/strip.py
 	$(BENCH)/page.py
+
+bench-needs: $(VENV)/dev  ## Measure what jobs need (10 minutes, alone on the machine), and write needs.json
+	$(BENCH)/needs.py --write
 
 # OTB comes with the distribution; what is not there is skipped.
 bench-peers: $(VENV)/light  ## Measure a larger forest, ONNX Runtime and treelite, in their own environment, and OTB

@@ -12,9 +12,12 @@ if not workflow.config_settings.configfiles:
 
 
 include: "workflow/common.smk"
+include: "workflow/given.smk"
+include: "workflow/published.smk"
 include: "workflow/resources.smk"
 include: "workflow/retries.smk"
 include: "workflow/hooks.smk"
+include: "workflow/states.smk"
 
 
 pathvars:
@@ -25,10 +28,16 @@ pathvars:
 
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/samples.smk"
-include: "workflow/rules/models.smk"
 include: "workflow/rules/maps.smk"
 include: "workflow/rules/products.smk"
 include: "workflow/rules/assessment.smk"
+include: "workflow/rules/provenance.smk"
+
+
+# Frozen models are files that no run makes.
+if not SETTINGS.map.freeze:
+
+    include: "workflow/rules/models.smk"
 
 
 rule all:
@@ -36,3 +45,4 @@ rule all:
     input:
         TARGETS,
         learnt,
+        PUBLISHED,

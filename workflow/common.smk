@@ -6,6 +6,7 @@ from parcelle import (
     feature_map,
     features,
     files,
+    frozen,
     inventory,
     models,
     provenance,
@@ -16,7 +17,7 @@ from parcelle import (
 from parcelle.errors import ParcelleError, SettingsError
 from parcelle.nomenclature import Nomenclature
 from parcelle.planning import Plan
-from snakemake.exceptions import WorkflowError
+from snakemake.exceptions import IncompleteCheckpointException, WorkflowError
 
 
 def told(function):
@@ -69,8 +70,6 @@ TARGETS = [
     *collect("<results>/map/{tile}/counts.csv", tile=TILES),
     *collect("<results>/map/{tile}/{product}.tif", tile=TILES, product=PRODUCTS),
     *MAPS,
-    # With frozen models nothing is trained, so there is nothing to assess.
-    *([] if SETTINGS.map.freeze else ["<results>/report/index.html"]),
 ]
 
 
@@ -91,12 +90,24 @@ wildcard_constraints:
 
 
 @functools.cache
+def unplanned():
+    """Ask for the plan before it is made, once: each time Snakemake writes out the names of all its files."""
+    try:
+        checkpoints.plan.get()
+    except IncompleteCheckpointException as waiting:
+        return waiting
+
+
+@functools.cache
 @told
 def the_plan():
     """Read the plan; the jobs that follow from it are known once it is made.
 
     Until then this raises, which is not cached; afterwards the file does not change within a run.
     """
+    if not checkpoints.created_output:
+        waiting = unplanned()
+        raise IncompleteCheckpointException(waiting.rule, waiting.targetfile)
     return Plan.read(checkpoints.plan.get().output.plan)
 
 
@@ -114,53 +125,6 @@ def learnt(wildcards):
             seed=[*SEEDS, *MAP_SEEDS],
         ),
     ]
-
-
-@told
-def reference_file(wildcards):
-    """Name the reference, which must be there: Snakemake takes a plan for made although a file of it is missing."""
-    return vectors.there(SETTINGS.reference.path, "reference.path")
-
-
-@told
-def regions_file(wildcards):
-    """Name the regions, if there are any."""
-    given = SETTINGS.regions
-    return vectors.there(given.path, "regions.path") if given else []
-
-
-@told
-def area_file(wildcards):
-    """Name the area of interest, if there is one."""
-    given = SETTINGS.area
-    return vectors.there(given.path, "area.path") if given else []
-
-
-@told
-def products_of(wildcards):
-    """List one file per product of a tile."""
-    return inventory.products(
-        SETTINGS.sensors, wildcards.tile, inventory.used(SETTINGS)
-    )
-
-
-@told
-def fingerprint_of(wildcards):
-    """Digest names, sizes and times of a tile's images.
-
-    It does not take the rule's `input`: Snakemake compares no parameter that follows from that.
-    """
-    return files.state(
-        inventory.watched(SETTINGS.sensors, wildcards.tile, inventory.used(SETTINGS))
-    )
-
-
-@told
-def fingerprint_of_vectors(wildcards):
-    """Digest sizes and times of polygons: a shapefile is several files, of which one is input."""
-    given = (SETTINGS.reference, SETTINGS.regions, SETTINGS.area)
-    paths = [place.path for place in given if place]
-    return files.state(part for path in paths for part in vectors.parts(path))
 
 
 def references_of(wildcards):
@@ -182,14 +146,19 @@ def split_of(wildcards):
     return [] if wildcards.seed == "all" else "<results>/split/{region}/{seed}.parquet"
 
 
+@told
 def models_of(wildcards):
     """List the models that map a tile; frozen ones are taken as they are."""
-    if SETTINGS.map.freeze:
-        return []
     regions = the_plan().regions[wildcards.tile]
-    return collect(
-        "<results>/model/{region}/{seed}/model.json", region=regions, seed=MAP_SEEDS
+    models = collect(
+        f"{SETTINGS.results}/model/{{region}}/{{seed}}/model.json",
+        region=regions,
+        seed=MAP_SEEDS,
     )
+    if SETTINGS.map.freeze:
+        for model in models:
+            frozen.check(model, CLASSES)
+    return models
 
 
 def validations(wildcards):

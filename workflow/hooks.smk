@@ -3,7 +3,13 @@
 import atexit
 import sys
 
+from parcelle.operations import upgrades
+
 LAST_WORDS = []
+
+# Not by `onstart`, which is not called where there is nothing to do: then above all somebody may wonder.
+if workflow.is_main_process and (upgraded := upgrades.notice(SETTINGS.results)):
+    print(upgraded, file=sys.stderr)
 
 
 def say_last_words():

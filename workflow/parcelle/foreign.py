@@ -48,7 +48,7 @@ def imported(place: str) -> Any:
 
     """
     module, _, name = place.rpartition(":")
-    file = Path(module) if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
+    file = file_of(place)
     if module.endswith(".py") and file.exists() and not file.is_file():  # reading from a pipe would never end
         raise SettingsError(f"{place} cannot be imported: it is no file")
     try:
@@ -57,6 +57,12 @@ def imported(place: str) -> Any:
         return getattr(importlib.import_module(module), name)
     except FAILURES as error:  # whatever the user's module raises
         raise SettingsError(f"{place} cannot be imported ({said(error)})") from error
+
+
+def file_of(place: str) -> Path:
+    """Where the file of what is named ``module:name`` or ``folder/file.py:name`` would be, if it is one here."""
+    module = place.rpartition(":")[0]
+    return Path(module) if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
 
 
 @functools.cache

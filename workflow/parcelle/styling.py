@@ -1,8 +1,8 @@
 """Names and colours beside a mosaic, for QGIS and GDAL: what a GeoTIFF cannot hold itself.
 
 `class.tif.aux.xml` is GDAL's Persistent Auxiliary Metadata: category names, and a raster attribute table with
-the usages of GDAL's `GDALRATFieldUsage`, which QGIS shows from 3.30 on. `class.qml` is a layer style, which
-QGIS takes by itself when it opens `class.tif`.
+the usages of GDAL's `GDALRATFieldUsage`, which QGIS shows from 3.30 on; of other products it says the unit of their
+values. `class.qml` is a layer style, which QGIS takes by itself when it opens `class.tif`.
 """
 
 from collections.abc import Sequence
@@ -25,15 +25,17 @@ _COLUMNS = (  # name, GDALRATFieldType, GDALRATFieldUsage
 
 # Stops of the colour ramps (viridis). Between one valid date and five lies more than between 30 and 34.
 _COLOURS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
-_RAMPS = {"confidence": (0, 25, 50, 75, 100), "validity": (1, 5, 10, 20, 40)}
+_RAMPS = {
+    "confidence": (0, 25, 50, 75, 100),
+    "validity": (1, 5, 10, 20, 40),
+    "probability": (0, 250, 500, 750, 1000),  # of the first class; without a style QGIS mixes three
+}
+_UNITS = {"confidence": "%", "validity": "dates", "probability": "‰"}
 
 
-def sidecars(mosaic: str | Path, product: str) -> list[Path]:
-    """Paths of the files that `write` puts beside a mosaic; none for `probability`."""
-    style = Path(mosaic).with_suffix(".qml")
-    if product == "class":
-        return [Path(f"{mosaic}.aux.xml"), style]
-    return [style] if product in _RAMPS else []
+def sidecars(mosaic: str | Path) -> list[Path]:
+    """Paths of the files that `write` puts beside a mosaic."""
+    return [Path(f"{mosaic}.aux.xml"), Path(mosaic).with_suffix(".qml")]
 
 
 def write(mosaic: str | Path, *, product: str, classes: Sequence[LandClass] | None = None) -> list[Path]:
@@ -42,7 +44,7 @@ def write(mosaic: str | Path, *, product: str, classes: Sequence[LandClass] | No
     Args:
         mosaic: Path of the mosaic; it is not opened.
         product: ``class``, ``confidence``, ``validity`` or ``probability``.
-        classes: The nomenclature's classes, for ``class``.
+        classes: The nomenclature's classes, for ``class`` and ``probability``, which has a band for each.
 
     Returns:
         The paths, as `sidecars` gives them.
@@ -53,12 +55,26 @@ def write(mosaic: str | Path, *, product: str, classes: Sequence[LandClass] | No
     """
     if product == "class" and not classes:
         raise ParcelleError("The style of `class` needs the classes of the nomenclature.")
-    paths = sidecars(mosaic, product)
-    for path in paths:
-        text = attributes(classes or ()) if path.suffix == ".xml" else style(product, classes or ())
+    names, layer = sidecars(mosaic)
+    known = classes or ()
+    bands = len(known) if product == "probability" else 1
+    texts = {
+        names: attributes(known) if product == "class" else units(_UNITS[product], bands),
+        layer: style(product, known),
+    }
+    for path, text in texts.items():
         with files.whole(path) as draft:
             draft.write_text(text, encoding="utf-8")
-    return paths
+    return [names, layer]
+
+
+def units(unit: str, bands: int) -> str:
+    """XML of GDAL's auxiliary metadata: the unit of the values of each band."""
+    root = ElementTree.Element("PAMDataset")
+    for number in range(1, bands + 1):
+        band = ElementTree.SubElement(root, "PAMRasterBand", band=str(number))
+        ElementTree.SubElement(band, "UnitType").text = unit
+    return _text(root)
 
 
 def attributes(classes: Sequence[LandClass]) -> str:

@@ -2,7 +2,8 @@
 
 import datetime as dt
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -54,8 +55,9 @@ class Mask:
 class Acquisition:
     """One date of one sensor over a tile.
 
-    The inventory adds the last two: `fingerprint` changes when a file of it is replaced; `clear` is the share of the
-    tile that no mask calls invalid, where there are masks.
+    The inventory adds the last three: `fingerprint` changes when a file of it is replaced; `clear` is the share of the
+    tile that no mask calls invalid, where there are masks; `checksums` are the SHA-256 of its files, by path, where
+    `check: full` read them. They are not part of its STAC item: nothing of a map follows from them.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Acquisition:
     masks: tuple[Mask, ...] = ()
     fingerprint: str = ""
     clear: float | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def date(self) -> dt.date:

@@ -1,0 +1,52 @@
+"""The files that a user gives, for the rules' `input`, and what tells that they changed: no rule is here."""
+
+@told
+def reference_file(wildcards):
+    """Name the reference, which must be there: Snakemake takes a plan for made although a file of it is missing."""
+    return vectors.there(SETTINGS.reference.path, "reference.path")
+
+
+@told
+def regions_file(wildcards):
+    """Name the regions, if there are any."""
+    given = SETTINGS.regions
+    return vectors.there(given.path, "regions.path") if given else []
+
+
+@told
+def area_file(wildcards):
+    """Name the area of interest, if there is one."""
+    given = SETTINGS.area
+    return vectors.there(given.path, "area.path") if given else []
+
+
+@told
+def products_of(wildcards):
+    """List one file per product of a tile."""
+    return inventory.products(
+        SETTINGS.sensors, wildcards.tile, inventory.used(SETTINGS)
+    )
+
+
+@told
+def fingerprint_of(wildcards):
+    """Digest names, sizes and times of a tile's images.
+
+    It does not take the rule's `input`: Snakemake compares no parameter that follows from that. Where acquisitions were
+    left out that are refused by now, it is another one.
+    """
+    watched = inventory.watched(
+        SETTINGS.sensors, wildcards.tile, inventory.used(SETTINGS)
+    )
+    table = f"{SETTINGS.results}/acquisitions/{wildcards.tile}.csv"
+    if SETTINGS.on_bad_acquisition == "fail" and inventory.left_out(table, watched):
+        return f"{files.state(watched)} again"
+    return files.state(watched)
+
+
+@told
+def fingerprint_of_vectors(wildcards):
+    """Digest sizes and times of polygons: a shapefile is several files, of which one is input."""
+    given = (SETTINGS.reference, SETTINGS.regions, SETTINGS.area)
+    paths = [place.path for place in given if place]
+    return files.state(part for path in paths for part in vectors.parts(path))
