@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 CORES ?= $(shell nproc)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary connection-pool
 
-.PHONY: help demo what-if cost efficiency verify resume test test-slurm test-faults bench bench-needs bench-strip bench-peers bench-full lint format generate docs lock clean
+NAME := slurm
+DIRECTORY := $(CURDIR)
+
+.PHONY: help demo profile what-if cost efficiency verify resume test test-slurm test-faults bench bench-nation bench-needs bench-strip bench-peers bench-full lint format generate docs lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
@@ -36,6 +39,9 @@ demo: $(VENV)/light  ## Generate a small country and map it
 	@echo
 	@echo "The report:  demo/results/report/index.html"
 	@echo "The map:     demo/results/mosaic/class.tif (cloud-optimised GeoTIFF; open it in QGIS)"
+
+profile: $(VENV)/light  ## Write your own profile: snakemake --profile slurm works anywhere (DIRECTORY=/shared/run)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.user_profile $(NAME) --directory $(DIRECTORY) $(if $(CONFIG),--configfile $(CONFIG)) $(if $(TO),--to $(TO)) $(if $(FORCE),--force)
 
 what-if: $(VENV)/light  ## Say which jobs a run would make now, why, and what they cost (CONFIG=country.yaml)
 	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.what_if $(if $(CONFIG),--configfile $(CONFIG)) $(if $(PROFILE),--profile $(PROFILE))
@@ -71,6 +77,10 @@ bench: $(VENV)/light  ## Measure speed and memory (18 minutes on two cores), and
 	$(BENCH)/mapping.py
 	$(BENCH)/sampling.py
 	$(BENCH)/memory.py
+	$(BENCH)/page.py
+
+bench-nation: $(VENV)/light  ## Plan 100, 1,000 and 5,000 tiles, and hand out the jobs of 1,000 (15 minutes)
+	$(BENCH)/nation.py
 	$(BENCH)/page.py
 
 bench-strip: $(VENV)/light  ## Map a strip of a tile at real size, and say what a tile costs (8 minutes)

@@ -1,9 +1,12 @@
 """A tiny country, mapped once, and what a run of the workflow on it did: for the tests of the workflow."""
 
+import fcntl
+import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,8 @@ import shapely
 import yaml
 
 from parcelle.demo import country
+from parcelle.operations import what_if
+from parcelle.operations.commands import Run
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,6 +78,22 @@ def run(folder: Path, *words: str | Path, **options) -> list[str]:
     return jobs(done.stdout + done.stderr)
 
 
+def ask(folder: Path) -> what_if.Answer:
+    """What a run would make; the plan is made on the way if it is not up to date."""
+    return what_if.ask(Run(configfile=folder / "settings.yaml", directory=folder, cores="2"))
+
+
+def rerun(folder: Path) -> list[str]:
+    """Ask what would run, run it, and give the jobs that ran, sorted, `plan` among them if the question made it.
+
+    What runs is what was said before.
+    """
+    answer = ask(folder)
+    ran = run(folder)
+    assert ran == sorted(job.name for job in answer.jobs)
+    return sorted([*ran, "plan"]) if answer.planned else ran
+
+
 def jobs(output: str) -> list[str]:
     """Jobs that Snakemake says it ran, without `all`: rule and values of its wildcards."""
     found = []
@@ -82,6 +103,25 @@ def jobs(output: str) -> list[str]:
             values = [pair.split("=")[1] for pair in wildcards[1].split(", ")] if wildcards else []
             found.append("/".join([match[1], *values]))
     return sorted(set(found) - {"all"})
+
+
+def shared(base: Path, name: str, make: Callable[[Path], object]) -> Path:
+    """Give a folder that is made once for all processes that run tests: the others wait for the first one.
+
+    Args:
+        base: Folder of this process, from pytest.
+        name: Name of the folder.
+        make: Makes what is in it.
+
+    """
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with Path(f"{folder}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not Path(f"{folder}.made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            Path(f"{folder}.made").touch()
+    return folder
 
 
 def copy(source: Path, target: Path) -> Path:

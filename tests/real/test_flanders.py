@@ -11,8 +11,6 @@ import pytest
 import rasterio
 import yaml
 
-pytestmark = pytest.mark.xdist_group("flanders")
-
 EXAMPLE = country.ROOT / "config/examples/flanders-2018.yaml"
 
 

@@ -5,9 +5,7 @@ import pytest
 @pytest.fixture(scope="session")
 def mapped(tmp_path_factory):
     """A tiny country, mapped; tests copy it before they change anything."""
-    folder = country.write(tmp_path_factory.mktemp("mapped"))
-    country.run(folder)
-    return folder
+    return country.shared(tmp_path_factory.getbasetemp(), "mapped", lambda folder: country.run(country.write(folder)))
 
 
 @pytest.fixture

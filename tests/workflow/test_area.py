@@ -11,8 +11,6 @@ import shapely
 from parcelle.areas import Areas
 from parcelle.planning import Plan
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 TILES = ["31TGM", "31TGL", "32TKR"]
 PRODUCTS = ["class", "confidence", "validity"]
 # A slanted strip through all three tiles, about half of each.

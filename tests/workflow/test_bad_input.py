@@ -12,8 +12,6 @@ import rasterio
 import shapely
 import yaml
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 TILE = "31TGL"
 
 

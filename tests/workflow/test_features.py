@@ -6,8 +6,6 @@ import pandas as pd
 import pytest
 import rasterio
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 SAMPLES = "results/samples/31TGM.parquet"
 TEXTURE = '''
 import numpy as np

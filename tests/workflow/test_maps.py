@@ -3,13 +3,10 @@
 import country
 import numpy as np
 import pandas as pd
-import pytest
 import rasterio
 from rio_cogeo.cogeo import cog_validate
 
 from parcelle.demo import truth
-
-pytestmark = pytest.mark.xdist_group("workflow")
 
 TILES = ["31TGM", "31TGL", "32TKR"]
 

@@ -5,10 +5,8 @@ import json
 import country
 import pytest
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 # A classifier that is killed the first time it learns, as by a machine that is out of memory.
-FRAIL = '''
+FRAIL = """
 import os
 import signal
 from pathlib import Path
@@ -22,7 +20,7 @@ class Frail(Forest):
             Path("killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().fit(features, labels, seed=seed, threads=threads)
-'''
+"""
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
 RULES = ["plan", "inventory", "sample", "split", "train", "classify", "feature_map", "mosaic", "assess", "report"]
+RULES += ["provenance"]
 
 
 def snakemake(*words, **environment):
@@ -85,9 +86,13 @@ def test_examples_name_the_variable_they_need():
     assert "environment variable PARCELLE_DATA is not set" in said.stderr + said.stdout
 
 
-def test_profiles_name_every_rule():
+def test_profiles_leave_partitions_and_resources_to_what_jobs_need():
     profile = yaml.safe_load((country.ROOT / "profiles/slurm/profile.yaml").read_text())
-    assert sorted(profile["set-resources"]) == sorted(RULES)
+    assert "set-resources" not in profile and list(profile["default-resources"]) == ["slurm_account"]
+    assert profile["set-threads"].keys() <= set(RULES)
+    partitions = yaml.safe_load((country.ROOT / "profiles/slurm/partitions.yaml").read_text())["partitions"]
+    # With limits, the one with GPUs would be filled by jobs without; what fits nowhere else goes to the last resort.
+    assert (list(partitions["gpu"]), partitions["highmem"]) == (["max_gpu"], {})
     default = yaml.safe_load((country.ROOT / "profiles/default/profile.yaml").read_text())
     assert "default-resources" not in default and "cores" not in default
     assert default["rerun-triggers"] == ["mtime", "params", "input"]

@@ -7,8 +7,6 @@ import pytest
 from parcelle.demo import truth
 from workflow import other_sensors
 
-pytestmark = pytest.mark.xdist_group("sensors")
-
 TILES = ["31TGM", "31TGL", "32TKR"]
 SENSORS = {
     "l8": {"format": "landsat-c2-l2", "path": "country/landsat", "mask_buffer": 2, "indices": ["ndvi", "EVI"]},

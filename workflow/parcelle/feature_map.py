@@ -156,7 +156,12 @@ class _Blocks:
 
 
 def memory_mb(
-    size: Mapping[str, Mapping[str, float]], sources: Sequence[Source], names: Sequence[str], window: int, threads: int
+    size: Mapping[str, Mapping[str, float]],
+    sources: Sequence[Source],
+    names: Sequence[str],
+    window: int,
+    threads: int,
+    held: float = 2,
 ) -> float:
     """Peak memory of `write` in MiB: that of mapping without models, and two windows of features, twice.
 
@@ -166,8 +171,9 @@ def memory_mb(
         names: Features to write.
         window: Side of a window.
         threads: Threads.
+        held: Windows that are held: fewer, where the tile has no more.
 
     """
     used = needed(sources, names)
-    mapped = mapping.memory_mb(size, used, mapping.Options((1,), (), 1), window, threads, 0)
-    return mapped + window**2 * 4 * len(names) * np.dtype(dtype_of(sources, names)).itemsize / 2**20
+    mapped = mapping.memory_mb(size, used, mapping.Options((1,), (), 1), window, threads, 0, held)
+    return mapped + window**2 * 2 * held * len(names) * np.dtype(dtype_of(sources, names)).itemsize / 2**20

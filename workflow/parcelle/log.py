@@ -27,6 +27,7 @@ def logged(job: Any) -> Iterator[None]:
             for draft in files.sweep(job.output):
                 logging.info("%s was left by a job that was killed: removed", draft)
             with jobs.recorded(job):
+                files.await_past(job.input)
                 yield
         except Exception as error:
             logging.exception("%s failed", job.rule)

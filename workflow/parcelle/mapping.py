@@ -256,6 +256,7 @@ def memory_mb(
     window: int,
     threads: int,
     models_mb: float,
+    held: float = 2,
 ) -> float:
     """Peak memory of `map_tile` in MiB.
 
@@ -270,6 +271,7 @@ def memory_mb(
         window: Side of a window.
         threads: Threads.
         models_mb: Size of all models in memory.
+        held: Windows that are held: fewer, where the tile has no more.
 
     """
     recipes, reach = features.of_sensors(sources), max((r.reach for r in features.of_sensors(sources)), default=0)
@@ -279,7 +281,7 @@ def memory_mb(
     row = CHUNK * sum(_row_bytes(size[r.sensor], r) for r in recipes) + CHUNK * len(options.codes) * 8 * 4
     side = max(window, 4 * reach) + 2 * reach
     blocks = threads * memory_of_blocks(recipes, features.externals(sources), size, CHUNK)
-    return BASE_MB + models_mb + files_mb + blocks + (side**2 * 2 * (values + 2 * written) + threads * row) / 2**20
+    return BASE_MB + models_mb + files_mb + blocks + (side**2 * held * (values + 2 * written) + threads * row) / 2**20
 
 
 def _pixel_bytes(size: Mapping[str, float], recipe: Recipe) -> float:

@@ -132,13 +132,13 @@ def write(
         shutil.move(cog, whole)  # scratch may be another file system
 
 
-def memory(bands: int, itemsize: int, threads: int, size: int = BLOCK, pixels: float = math.inf) -> int:
+def memory(bands: int, itemsize: int, threads: float, size: int = BLOCK, pixels: float = math.inf) -> int:
     """Bound of the memory that `write` takes, in bytes.
 
     Args:
         bands: Number of bands of a map.
         itemsize: Bytes of a value of a map.
-        threads: Windows computed at a time.
+        threads: Windows computed at a time; fewer than threads, where the mosaic has no more.
         size: Side of the windows in pixels.
         pixels: Pixels of the mosaic; whatever their number if not given.
 
