@@ -43,9 +43,9 @@ def plan(
             planning.warn_of_gaps(tile, own[tile], found, regions[0])
     pieces = {tile: reference.pieces(polygons, g, own[tile], of_tile[tile]) for tile, g in grids.items()}
     made = Plan(
-        grids,
         {tile: list(found.name) for tile, found in of_tile.items()},
         {tile: sorted(found.region.unique()) for tile, found in pieces.items()},
+        grids,
     )
     reference.check_coverage(pieces, made.all_regions(), polygons, source.path)
     for tile, pieces_file, areas_file in zip(tiles, references, areas, strict=True):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from parcelle import checksums, crate, crate_tables, files, foreign, provenance, settings, vectors
+from parcelle import checksums, crate, crate_tables, files, foreign, provenance, settings, vector_files
 from parcelle.log import logged
 from parcelle.operations import jobs
 from parcelle.planning import Plan
@@ -26,7 +26,7 @@ def written(paths: list[str], models: list[str], sums: list[str], results: Path)
 def given(checked: settings.Settings, made: list[str]) -> dict[str, str]:
     """SHA-256 of what went in and is small: polygons, nomenclature, functions, and what Parcelle `made` before."""
     places = [place.path for place in (checked.reference, checked.regions, checked.area) if place]
-    parts = [part for path in places for part in vectors.parts(path)]
+    parts = [part for path in places for part in vector_files.parts(path)]
     code = [name for name in (*(e.function for e in checked.external.values()), checked.model.name) if ":" in name]
     every = (*parts, checked.nomenclature, *(str(foreign.file_of(name)) for name in code))
     mine = [path for path in every if Path(path).is_file()]

@@ -3,21 +3,24 @@
 import functools
 
 from parcelle import (
-    feature_map,
     features,
     files,
     frozen,
-    inventory,
+    late,
     models,
     provenance,
-    resources,
     settings,
-    vectors,
+    vector_files,
 )
 from parcelle.errors import ParcelleError, SettingsError
 from parcelle.nomenclature import Nomenclature
-from parcelle.planning import Plan
+from parcelle.reach import Reach
 from snakemake.exceptions import IncompleteCheckpointException, WorkflowError
+
+# A job on a cluster reads the rules twice more: what only some of them need is imported by those.
+feature_map = late.module("parcelle.feature_map")
+inventory = late.module("parcelle.inventory")
+resources = late.module("parcelle.resources")
 
 
 def told(function):
@@ -46,14 +49,17 @@ def checked(content):
 SETTINGS = checked(config)
 CLASSES = told(Nomenclature.read)(SETTINGS.nomenclature)
 SOURCES = told(features.sources)(SETTINGS)
-FEATURES = told(feature_map.chosen)(SOURCES, SETTINGS.map.features)
+FEATURES = (
+    told(feature_map.chosen)(SOURCES, SETTINGS.map.features)
+    if SETTINGS.map.features
+    else []
+)
 MODEL = told(models.described)(SETTINGS.model.model_dump(mode="json"))
 GPUS = SETTINGS.gpus if told(models.uses_gpu)(SETTINGS.model.name) else 0
 
 config.clear()
 config.update(SETTINGS.model_dump(mode="json"))
 
-INVENTORY = inventory.asked(SETTINGS)
 TILES = SETTINGS.tiles
 SEEDS = range(SETTINGS.seeds)
 PRODUCTS = SETTINGS.map.products
@@ -95,7 +101,7 @@ def unplanned():
     try:
         checkpoints.plan.get()
     except IncompleteCheckpointException as waiting:
-        return waiting
+        return waiting.rule, waiting.targetfile
 
 
 @functools.cache
@@ -106,9 +112,8 @@ def the_plan():
     Until then this raises, which is not cached; afterwards the file does not change within a run.
     """
     if not checkpoints.created_output:
-        waiting = unplanned()
-        raise IncompleteCheckpointException(waiting.rule, waiting.targetfile)
-    return Plan.read(checkpoints.plan.get().output.plan)
+        raise IncompleteCheckpointException(*unplanned())
+    return Reach.read(checkpoints.plan.get().output.plan)
 
 
 def learnt(wildcards):
@@ -188,3 +193,8 @@ def feature_maps(wildcards):
     if not FEATURES:
         raise SettingsError(feature_map.EMPTY)
     return collect("<results>/features/{tile}.tif", tile=TILES)
+
+
+def sources_of_features(wildcards):
+    """Say what the features maps come from."""
+    return features.to_dicts(feature_map.needed(SOURCES, FEATURES))

@@ -3,21 +3,21 @@
 @told
 def reference_file(wildcards):
     """Name the reference, which must be there: Snakemake takes a plan for made although a file of it is missing."""
-    return vectors.there(SETTINGS.reference.path, "reference.path")
+    return vector_files.there(SETTINGS.reference.path, "reference.path")
 
 
 @told
 def regions_file(wildcards):
     """Name the regions, if there are any."""
     given = SETTINGS.regions
-    return vectors.there(given.path, "regions.path") if given else []
+    return vector_files.there(given.path, "regions.path") if given else []
 
 
 @told
 def area_file(wildcards):
     """Name the area of interest, if there is one."""
     given = SETTINGS.area
-    return vectors.there(given.path, "area.path") if given else []
+    return vector_files.there(given.path, "area.path") if given else []
 
 
 @told
@@ -49,4 +49,10 @@ def fingerprint_of_vectors(wildcards):
     """Digest sizes and times of polygons: a shapefile is several files, of which one is input."""
     given = (SETTINGS.reference, SETTINGS.regions, SETTINGS.area)
     paths = [place.path for place in given if place]
-    return files.state(part for path in paths for part in vectors.parts(path))
+    return files.state(part for path in paths for part in vector_files.parts(path))
+
+
+@functools.cache
+def asked_of_inventories(wildcards):
+    """Say what inventories depend on beside the images."""
+    return inventory.asked(SETTINGS)

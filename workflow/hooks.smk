@@ -3,8 +3,7 @@
 import atexit
 import sys
 
-from parcelle.operations import upgrades
-
+upgrades = late.module("parcelle.operations.upgrades")
 LAST_WORDS = []
 
 # Not by `onstart`, which is not called where there is nothing to do: then above all somebody may wonder.

@@ -11,7 +11,7 @@ import rasterio
 import shapely
 from unit import tiny
 
-from parcelle import mapping, planning, provenance, reference, sampling, settings, vectors
+from parcelle import mapping, planning, provenance, reference, sampling, settings, vector_files
 from parcelle.areas import Areas
 from parcelle.errors import InputError, SettingsError
 from parcelle.grid import Grid, reproject
@@ -230,7 +230,7 @@ def test_reference_polygons_are_cut_by_the_area_and_those_outside_counted(tmp_pa
 
 def test_files_beside_a_shapefile_belong_to_the_area(tmp_path):
     path = save(tmp_path / "area.shp", FIELD)
-    assert {p.rpartition(".")[2] for p in vectors.parts(path)} >= {"shp", "dbf", "prj"}
+    assert {p.rpartition(".")[2] for p in vector_files.parts(path)} >= {"shp", "dbf", "prj"}
 
 
 SETTINGS = {

@@ -19,9 +19,9 @@ from parcelle.samples import Size
 
 GRID = Grid("EPSG:32631", 0, 1000, 10, 100, 100)
 PLAN = Plan(
-    {"a": GRID, "b": GRID, "c": GRID},
     {"a": ["north"], "b": ["north", "south"], "c": ["south"]},
     {"a": ["north"], "b": ["north", "south"], "c": []},
+    {"a": GRID, "b": GRID, "c": GRID},
 )
 TILE = Tile(10_000, SENSORS)
 EXTENTS = {"a": {"north": Extent(5, 500)}, "b": {"north": Extent(2, 100), "south": Extent(4, 300)}}
@@ -137,7 +137,7 @@ def run(tmp_path, monkeypatch):
                 (tmp_path / "images/31TDJ" / name / "MASKS").mkdir(exist_ok=True)
                 (tmp_path / "images/31TDJ" / name / f"MASKS/{name}_{mask}_{size}.tif").touch()
     tiles = ["31TCJ", "31TDJ"]
-    Plan(dict.fromkeys(tiles, GRID), {tile: ["whole"] for tile in tiles}, {"31TCJ": ["whole"], "31TDJ": []}).write(
+    Plan({tile: ["whole"] for tile in tiles}, {"31TCJ": ["whole"], "31TDJ": []}, dict.fromkeys(tiles, GRID)).write(
         "results/plan.json"
     )
     half = gpd.GeoDataFrame({"name": ["whole"]}, geometry=[shapely.box(0, 0, 1000, 500)], crs=GRID.crs)

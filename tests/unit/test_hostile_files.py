@@ -11,7 +11,7 @@ import shapely
 from unit.rasters_for_tests import TILE, acquired, coarser, constant, noise, save
 from unit.test_inventory import FIRST, LAST, band, refused, sensor, take, theia, why
 
-from parcelle import inventory, vectors
+from parcelle import inventory, vector_files, vectors
 from parcelle.checks import looks
 from parcelle.errors import InputError
 from parcelle.grid import Grid
@@ -239,7 +239,7 @@ def test_a_named_pipe_is_no_vector_file(name, tmp_path):
     with pytest.raises(InputError, match=rf"{name} is no file, but a named pipe"):
         vectors.read(str(tmp_path / name), [])
     with pytest.raises(InputError, match=rf"^area\.path: .*{name} is no file, but a named pipe"):
-        vectors.there(str(tmp_path / name), "area.path")
+        vector_files.there(str(tmp_path / name), "area.path")
 
 
 def test_a_named_pipe_beside_a_shapefile(tmp_path):

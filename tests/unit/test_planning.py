@@ -44,7 +44,7 @@ def inside(grid, other):
 
 
 def test_a_plan_is_read_as_it_was_written(tmp_path):
-    plan = Plan(TILES, {"A": ["east", "west"], "B": ["east"], "C": ["lake"]}, {"A": ["west"], "B": ["east"], "C": []})
+    plan = Plan({"A": ["east", "west"], "B": ["east"], "C": ["lake"]}, {"A": ["west"], "B": ["east"], "C": []}, TILES)
     plan.write(str(tmp_path / "plan.json"))
     read = Plan.read(tmp_path / "plan.json")
     assert read == plan and list(read.tiles) == ["A", "B", "C"]
@@ -55,7 +55,7 @@ def test_a_plan_is_read_as_it_was_written(tmp_path):
 
 def test_regions_and_their_tiles():
     regions = {"B": ["east", "west"], "A": ["lake", "west"], "C": ["east"]}
-    plan = Plan({"B": B, "A": A, "C": C}, regions, {"B": ["west"], "A": ["lake", "west"], "C": []})
+    plan = Plan(regions, {"B": ["west"], "A": ["lake", "west"], "C": []}, {"B": B, "A": A, "C": C})
     assert plan.all_regions() == ["east", "lake", "west"]
     assert plan.tiles_of("west") == ["B", "A"]
     assert plan.tiles_of("lake") == ["A"]
@@ -216,7 +216,7 @@ def test_tiles_must_be_in_metres():
 def test_another_grid_than_the_plans_is_refused(tmp_path):
     path = tmp_path / "plan.json"
     regions = {name: ["r"] for name in TILES}
-    Plan(TILES, regions, regions).write(str(path))
+    Plan(regions, regions, TILES).write(str(path))
     planning.check_grid(path, "A", A)
     with pytest.raises(StaleError, match=r"tile A: its images are on the grid .* snakemake --forcerun plan"):
         planning.check_grid(path, "A", B)

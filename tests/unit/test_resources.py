@@ -160,7 +160,7 @@ def test_classify_waits_for_its_models(size):
 
 def test_frozen_models_are_those_of_the_tiles_regions(tmp_path):
     given = read(results=str(tmp_path), map={"freeze": True, "model": [1]}, seeds=2)
-    Plan({"31TCJ": tiny.GRID}, {"31TCJ": ["north", "south"]}, {"31TCJ": []}).write(str(tmp_path / "plan.json"))
+    Plan({"31TCJ": ["north", "south"]}, {"31TCJ": []}, {"31TCJ": tiny.GRID}).write(str(tmp_path / "plan.json"))
     (tmp_path / "31TCJ.parquet").touch()
     for folder in ("north/0", "north/1", "west/1"):
         (tmp_path / "model" / folder).mkdir(parents=True)
@@ -184,7 +184,7 @@ def test_a_features_map_asks_by_what_it_writes(size):
 
 def test_mosaic_asks_by_the_plan(tmp_path):
     grids = {"a": Grid("EPSG:32631", 0, 0, 10, 100, 200), "b": Grid("EPSG:32632", 0, 0, 10, 100, 100)}
-    Plan(grids, {"a": ["r"], "b": ["r"]}, {"a": ["r"], "b": []}).write(str(tmp_path / "plan.json"))
+    Plan({"a": ["r"], "b": ["r"]}, {"a": ["r"], "b": []}, grids).write(str(tmp_path / "plan.json"))
     (tmp_path / "class.tif").touch()
     same = read(results=str(tmp_path), mosaic={"crs": "EPSG:32631"})
     found = resources.mosaic([str(tmp_path / "class.tif")], "class", same, CODES, 2)
@@ -198,7 +198,7 @@ def test_mosaic_asks_by_the_plan(tmp_path):
 
 
 def test_pixels_of_a_mosaic_in_degrees():
-    plan = Plan({"a": Grid("EPSG:32631", 0, 0, 10, 100, 100)}, {"a": ["r"]}, {"a": ["r"]})
+    plan = Plan({"a": ["r"]}, {"a": ["r"]}, {"a": Grid("EPSG:32631", 0, 0, 10, 100, 100)})
     # A pixel of 0.001° has a side of 111.32 m where both directions are alike.
     assert plan.mosaic_pixels(0.001) == pytest.approx(10**6 / 111.32**2)
     assert plan.mosaic_pixels(None) == 10_000
@@ -215,7 +215,7 @@ def test_assess_asks_by_the_predictions(tmp_path):
 def test_report_and_provenance_ask_by_the_acquisitions(tmp_path):
     (tmp_path / "T1.json").write_text(json.dumps("x" * 2**20))
     paths, given = [str(tmp_path / "T1.json")], read(results=str(tmp_path))
-    Plan({"a": tiny.GRID}, {"a": ["r"]}, {"a": ["r"]}).write(str(tmp_path / "plan.json"))
+    Plan({"a": ["r"]}, {"a": ["r"]}, {"a": tiny.GRID}).write(str(tmp_path / "plan.json"))
     listed = files.size_mb(paths)
     assert listed == pytest.approx(1, abs=1e-5)
     assert resources.report(paths, paths, given) == needs.report(1, listed, 50 * 70).need()

@@ -173,6 +173,10 @@ class TestRefuseRunning:
         words = ["/a/python", f"{tmp_path}/.snakemake/scripts/tmp1.classify.py"]
         assert resume._is_job(words, tmp_path) and not resume._is_job(words, tmp_path / "other")
 
+    def test_a_submission_may_wait_for_the_controller_and_outlive_the_main_process(self, tmp_path):
+        assert resume._is_job(["/usr/bin/sbatch", "--parsable"], tmp_path)
+        assert not resume._is_job([], tmp_path)
+
 
 @pytest.fixture
 def quick(monkeypatch):

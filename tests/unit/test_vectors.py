@@ -7,7 +7,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 
-from parcelle import vectors
+from parcelle import vector_files, vectors
 from parcelle.errors import InputError
 
 CRS = "EPSG:32631"
@@ -201,9 +201,9 @@ def test_a_name_changes_with_a_vertex():
 
 
 def test_a_vector_file_is_all_its_parts(tmp_path):
-    assert vectors.parts("a/b.shp") == ["a/b.shp", "a/b.dbf", "a/b.shx", "a/b.prj", "a/b.cpg"]
-    assert vectors.parts("a/b.gpkg") == ["a/b.gpkg", "a/b.gpkg-wal"]
-    assert vectors.parts("a/b.parquet") == ["a/b.parquet"]
+    assert vector_files.parts("a/b.shp") == ["a/b.shp", "a/b.dbf", "a/b.shx", "a/b.prj", "a/b.cpg"]
+    assert vector_files.parts("a/b.gpkg") == ["a/b.gpkg", "a/b.gpkg-wal"]
+    assert vector_files.parts("a/b.parquet") == ["a/b.parquet"]
     (tmp_path / "x.gdb").mkdir()
     (tmp_path / "x.gdb/a.gdbtable").touch()
-    assert vectors.parts(str(tmp_path / "x.gdb")) == [str(tmp_path / "x.gdb/a.gdbtable")]
+    assert vector_files.parts(str(tmp_path / "x.gdb")) == [str(tmp_path / "x.gdb/a.gdbtable")]

@@ -95,10 +95,11 @@ def _look(acquisition: Acquisition, tile: Grid, full: bool, drivers: Sequence[st
                 return Look(str(error), found.grids, found.types)
             if why:
                 return Look(f"{path} {why}", found.grids, found.types)
-    if full and (why := damage.spoiled(parts)):
+    why, sums = damage.unpacked(parts) if full else (None, {})
+    if why:
         return Look(why, found.grids, found.types)
-    # What was read just now is still in the machine's memory.
-    sums = {path: digest for path in parts if (digest := checksums.of(path))} if full else {}
+    if full:  # what was read just now is still in the machine's memory
+        sums |= {path: digest for path in parts if path not in sums and (digest := checksums.of(path))}
     return replace(found, clear=round(float(clear.mean()), 4) if acquisition.masks else None, checksums=sums)
 
 

@@ -1,5 +1,6 @@
 """What is wrong with one file: what its header says, where it ends too early, blocks that cannot be read."""
 
+import hashlib
 import lzma
 import zipfile
 import zlib
@@ -130,23 +131,29 @@ def _fails(image: rasterio.DatasetReader, bands: list[int], window: Window) -> s
     return None
 
 
-def spoiled(paths: Iterable[str]) -> str | None:
-    """Name the first file in a zip archive whose content is not the one that was packed (CRC-32); each once.
+def unpacked(paths: Iterable[str]) -> tuple[str | None, dict[str, str]]:
+    """Unpack files in zip archives, and compare each with what was packed (CRC-32); an archive is opened once.
 
     Args:
         paths: As GDAL has them, ``/vsizip/archive/member``; others are passed over.
+
+    Returns:
+        What is wrong with the first one that is damaged, if any, and the SHA-256 of each one by its path.
 
     """
     members: dict[Path, list[str]] = {}
     for path in paths:
         if archive := _archive(path):
-            members.setdefault(archive, []).append(str(_inside(path).relative_to(archive)))
-    for archive, names in members.items():
+            members.setdefault(archive, []).append(path)
+    sums = {}
+    for archive, inside in members.items():
         with zipfile.ZipFile(archive) as content:
-            for name in names:
-                if why := _spoiled(content, name):
-                    return f"/vsizip/{archive}/{name} is damaged ({why}): fetch the archive again"
-    return None
+            for path in inside:
+                try:
+                    sums[path] = _digest(content, str(_inside(path).relative_to(archive)))
+                except _DAMAGED as error:
+                    return f"{path} is damaged ({error}): fetch the archive again", sums
+    return None, sums
 
 
 def _inside(path: str) -> Path:
@@ -160,12 +167,10 @@ def _archive(path: str) -> Path | None:
     return next((folder for folder in _inside(path).parents if folder.is_file()), None)
 
 
-def _spoiled(content: zipfile.ZipFile, name: str) -> str | None:
-    """Why a member cannot be unpacked, if so; it is read to its end, where Python compares its CRC-32."""
-    try:
-        with content.open(name) as member:
-            while member.read(CHUNK):
-                pass
-    except _DAMAGED as error:
-        return str(error)
-    return None
+def _digest(content: zipfile.ZipFile, name: str) -> str:
+    """SHA-256 of a member; it is read to its end, where Python compares its CRC-32."""
+    digest = hashlib.sha256()
+    with content.open(name) as member:
+        while part := member.read(CHUNK):
+            digest.update(part)
+    return digest.hexdigest()

@@ -1,18 +1,20 @@
 """Opening files of others: by which drivers of GDAL, and never what is no file."""
 
 from collections.abc import Sequence
-
-from rasterio.io import DatasetReader
+from typing import TYPE_CHECKING
 
 from parcelle import files
 from parcelle.errors import InputError
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
 
 # Drivers of GDAL for GeoTIFF and JPEG 2000, which read nothing but the file itself. A file of another driver, whatever
 # its name ends with, may lead to any other file or address: a VRT inside a product would.
 DRIVERS = ("GTiff", "COG", "JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID", "JP2Lura")
 
 
-def image(path: str, drivers: Sequence[str] | None = None) -> DatasetReader:
+def image(path: str, drivers: Sequence[str] | None = None) -> "DatasetReader":
     """Open an image, within a `rasterio.Env`.
 
     Args:
@@ -24,6 +26,8 @@ def image(path: str, drivers: Sequence[str] | None = None) -> DatasetReader:
         rasterio.errors.RasterioIOError: It cannot be opened.
 
     """
+    from rasterio.io import DatasetReader  # not by those that only ask whether there is a file
+
     refuse_special(path)
     return DatasetReader(path, driver=None if drivers is None else list(drivers))
 

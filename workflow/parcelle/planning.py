@@ -12,6 +12,7 @@ import shapely
 from parcelle import files, vectors
 from parcelle.errors import InputError, StaleError
 from parcelle.grid import Grid, in_metres, reproject, same_crs
+from parcelle.reach import Reach
 
 log = logging.getLogger(__name__)
 
@@ -22,28 +23,23 @@ DEGREE = 111_320
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Reach):
     """What the workflow has to know of a run before its jobs are known.
 
     Attributes:
-        tiles: Tiles, the first of overlapping ones first, each with its grid.
         regions: Regions that each tile touches.
         sampled: Regions of which each tile holds reference polygons.
+        tiles: Tiles, the first of overlapping ones first, each with its grid.
 
     """
 
     tiles: dict[str, Grid]
-    regions: dict[str, list[str]]
-    sampled: dict[str, list[str]]
 
     @classmethod
-    def read(cls, path: str | Path) -> Self:
-        """Read `plan.json`."""
-        content = files.read_json(path)
-        tiles = {name: Grid.from_dict(tile["grid"]) for name, tile in content["tiles"].items()}
-        regions = {name: tile["regions"] for name, tile in content["tiles"].items()}
-        sampled = {name: tile["sampled"] for name, tile in content["tiles"].items()}
-        return cls(tiles, regions, sampled)
+    def of(cls, tiles: dict[str, dict[str, Any]]) -> Self:
+        """Take the plan from the content of `plan.json`."""
+        reach = Reach.of(tiles)
+        return cls(reach.regions, reach.sampled, {name: Grid.from_dict(tile["grid"]) for name, tile in tiles.items()})
 
     def write(self, path: str) -> None:
         """Write `plan.json`."""
@@ -52,18 +48,6 @@ class Plan:
             for name, grid in self.tiles.items()
         }
         files.write_json(path, {"tiles": content})
-
-    def all_regions(self) -> list[str]:
-        """Regions that some tile touches, sorted."""
-        return sorted({region for of_tile in self.regions.values() for region in of_tile})
-
-    def sampled_tiles(self) -> list[str]:
-        """Tiles that hold reference polygons, in the plan's order."""
-        return [tile for tile, regions in self.sampled.items() if regions]
-
-    def tiles_of(self, region: str) -> list[str]:
-        """Tiles that hold reference polygons of a region, in the plan's order."""
-        return [tile for tile, regions in self.sampled.items() if region in regions]
 
     def mosaic_pixels(self, resolution: float | None) -> float:
         """Pixels of the tiles in a mosaic, whose own are the tiles' if no resolution is given; overlaps count twice."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from parcelle import files, models_size, needs, reference, samples, vectors
+from parcelle import files, models_size, needs, reference, samples, vector_files
 from parcelle import inventory as stock
 from parcelle.errors import StaleError
 from parcelle.features import Source
@@ -46,7 +46,7 @@ def asked_disk_mb(need: Need) -> int:
 def plan(settings: Settings) -> Need:
     """What `plan` needs."""
     given = (settings.reference, settings.regions, settings.area)
-    found = files.size_mb(part for place in given if place for part in vectors.parts(place.path))
+    found = files.size_mb(part for place in given if place for part in vector_files.parts(place.path))
     return needs.plan(found, len(settings.tiles)).need()
 
 

@@ -12,7 +12,7 @@ import pyogrio
 import pyproj
 import shapely
 
-from parcelle import opening
+from parcelle import vector_files
 from parcelle.errors import InputError
 from parcelle.grid import on_earth
 
@@ -25,36 +25,6 @@ _UNREADABLE = (
 )
 
 
-def there(path: str, setting: str) -> str:
-    """Return a path that exists.
-
-    Raises:
-        InputError: It does not, or it is no file; names the setting.
-
-    """
-    if not Path(path).exists():
-        raise InputError(f"{setting}: {path} is not there: correct the path, or put the file there.")
-    try:
-        _refuse_special(path)
-    except InputError as error:
-        raise InputError(f"{setting}: {error}") from None
-    return path
-
-
-def _refuse_special(path: str) -> None:
-    """Refuse what is no file among those that a vector file is made of."""
-    for part in parts(path):
-        opening.refuse_special(part)
-
-
-def parts(path: str) -> list[str]:
-    """Files that a vector file is made of: a shapefile's siblings, a GeoPackage's journal, all of a folder."""
-    if Path(path).is_dir():
-        return [str(p) for p in Path(path).iterdir()]
-    siblings = {".shp": (".dbf", ".shx", ".prj", ".cpg"), ".gpkg": (".gpkg-wal",)}
-    return [path, *(str(Path(path).with_suffix(s)) for s in siblings.get(Path(path).suffix.lower(), ()))]
-
-
 def read(path: str, fields: list[str], layer: str | None = None) -> gpd.GeoDataFrame:
     """Read some fields and the geometry of a vector file; `fid` is the feature's number in it.
 
@@ -63,7 +33,7 @@ def read(path: str, fields: list[str], layer: str | None = None) -> gpd.GeoDataF
             lacks a field.
 
     """
-    _refuse_special(path)
+    vector_files.refuse_special(path)
     try:
         frame = _open(path, layer)
     except _UNREADABLE as error:

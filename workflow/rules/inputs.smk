@@ -54,6 +54,6 @@ rule inventory:
         runtime=minutes(inventory_need),
     params:
         fingerprint=fingerprint_of,
-        asked=INVENTORY,
+        asked=asked_of_inventories,
     script:
         "../../scripts/inventory.py"

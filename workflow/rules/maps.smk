@@ -51,7 +51,7 @@ rule feature_map:
         runtime=minutes(feature_map_need),
         disk_mb=disk(feature_map_need),
     params:
-        sources=features.to_dicts(feature_map.needed(SOURCES, FEATURES)),
+        sources=sources_of_features,
         names=FEATURES,
         min_valid=config["map"]["min_valid"],
     script:

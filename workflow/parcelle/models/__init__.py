@@ -127,8 +127,8 @@ def build(described: Mapping[str, Any]) -> Classifier:
 
 
 def uses_gpu(name: str) -> bool:
-    """Whether a model can use a GPU."""
-    return bool(getattr(find(name), "gpu", False))
+    """Whether a model can use a GPU; those that come with Parcelle do not."""
+    return name not in MODELS and bool(getattr(find(name), "gpu", False))
 
 
 def limit_gpus(number: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from parcelle import feature_map, features, files, inventory, reference, sensors, vectors
+from parcelle import feature_map, features, files, inventory, reference, sensors, vector_files
 from parcelle.areas import Areas
 from parcelle.errors import StaleError
 from parcelle.features import Recipe, Source
@@ -99,7 +99,7 @@ class Facts:
     def vectors_mb(self) -> float:
         """Size of the files of reference, regions and area, MiB."""
         given = (self.settings.reference, self.settings.regions, self.settings.area)
-        return files.size_mb(part for place in given if place for part in vectors.parts(place.path))
+        return files.size_mb(part for place in given if place for part in vector_files.parts(place.path))
 
 
 def _plan(results: Path) -> Plan:

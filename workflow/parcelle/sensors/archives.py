@@ -2,6 +2,7 @@
 
 import datetime
 import errno
+import functools
 import lzma
 import os
 import re
@@ -323,7 +324,13 @@ def moment(text: str) -> datetime.datetime:
 
 def day_in(name: str) -> datetime.date | None:
     """Day ``YYYYMMDD`` at the twelfth letter, where Theia and ESA write it in a product's name; None if it is none."""
+    return _day(name[11:19])
+
+
+@functools.cache
+def _day(text: str) -> datetime.date | None:
+    """Read a day; kept, since the tiles of a nation were seen on the same days."""
     try:
-        return datetime.datetime.strptime(name[11:19], "%Y%m%d").date()
+        return datetime.datetime.strptime(text, "%Y%m%d").date()
     except ValueError:
         return None
