@@ -18,6 +18,8 @@ and by a quarter from run to run; ratios are what counts. *kpx/s* are thousands 
 |---|---|
 | `make bench` | most of the tables below, in 18 minutes on two cores |
 | `make bench-strip` | a strip of 10,980 × 1,024 pixels, and what a tile costs |
+| `make bench-nation` | Snakemake on 100, 1,000 and 5,000 tiles, without images |
+| `python benchmarks/submissions.py` | jobs on a SLURM cluster, beside their work |
 | `make bench-peers` | a larger forest; ONNX Runtime and treelite, in their own environment; OTB where it is installed |
 | `make bench-full` | training, JPEG 2000 and files of strips at real size: an hour |
 

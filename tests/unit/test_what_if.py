@@ -137,6 +137,8 @@ def test_a_profile_may_name_folder_and_settings_and_leaves_cores_to_itself(tmp_p
     assert run == Run(tmp_path / "country.yaml", tmp_path, "mine", None, True)
     assert run.command()[-2:] == ["--profile", "mine"]
     assert Run.of(arguments("--profile", str(profile))).directory == tmp_path
+    monkeypatch.chdir(tmp_path)
+    assert Run.of(arguments("--profile", "snakemake/mine")).profile == str(profile.parent)
     assert Run.of(arguments("--profile", str(profile.parent), "--cores", "3")).cores == "3"
 
 

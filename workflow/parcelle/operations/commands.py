@@ -61,7 +61,7 @@ class Run:
         return cls(
             configfile=configfile,
             directory=directory,
-            profile=arguments.profile,
+            profile=_absolute(arguments.profile),
             cores=arguments.cores or (None if arguments.profile else "all"),
             named=named is not None,
             words=tuple(arguments.words),
@@ -117,6 +117,11 @@ def environment() -> dict[str, str]:
 def _first(given: str | Sequence[str] | None) -> str | None:
     """A profile names one file of settings, or a list."""
     return given if given is None or isinstance(given, str) else given[0]
+
+
+def _absolute(profile: str | None) -> str | None:
+    """A profile that is a folder or a file keeps its meaning in another folder; one that is a name is looked up."""
+    return str(Path(profile).absolute()) if profile and Path(profile).exists() else profile
 
 
 def _profile(name: str) -> dict[str, Any]:
