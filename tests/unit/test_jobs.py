@@ -18,6 +18,12 @@ from parcelle.errors import InputError
 from parcelle.operations import jobs
 
 
+@pytest.fixture(autouse=True)
+def young(monkeypatch):
+    """The process of the tests is older than what they take for a job."""
+    monkeypatch.setattr(jobs, "age", lambda: 0.25)
+
+
 def job(folder, **changes):
     return SimpleNamespace(
         **{
@@ -52,7 +58,7 @@ def test_a_job_that_is_done(tmp_path, monkeypatch):
     assert (record.threads, record.asked_mb, record.asked_minutes, record.gpu) == (2, 900, 20, 1)
     assert (record.slurm_job, record.partition, record.pid) == ("17", "cpu", os.getpid())
     assert record.output_mb == 1
-    assert record.seconds > 0 and record.cpu_seconds > 0
+    assert record.seconds == 0.25 and record.cpu_seconds > 0
 
 
 def test_the_peak_is_that_of_the_process_and_not_of_the_one_that_started_it(tmp_path):
