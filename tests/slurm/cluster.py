@@ -69,7 +69,8 @@ class Cluster:
         """Environment of a user of the cluster."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("SLURM")}
         path = os.pathsep.join([str(self.folder / "bin"), SYSTEM])
-        return inherited | {"PATH": path, "SLURM_CONF": str(self.folder / "etc/slurm.conf")}
+        python = os.pathsep.join([str(Path(__file__).with_name("quick")), os.environ.get("PYTHONPATH", "")])
+        return inherited | {"PATH": path, "PYTHONPATH": python, "SLURM_CONF": str(self.folder / "etc/slurm.conf")}
 
     def command(self, *words: str | int) -> str:
         """Run a command of SLURM, such as `scontrol`; give what it prints."""

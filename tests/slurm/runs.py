@@ -20,7 +20,7 @@ from parcelle.demo import country as demo
 CODE = ("Snakefile", "workflow", "scripts", "envs", "config", ".git")
 
 # Tests look more often whether a job has ended than a site would like.
-FAST = ("--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "2")
+FAST = ("--slurm-init-seconds-before-status-checks", "3", "--max-status-checks-per-second", "1")
 
 # What follows `snakemake` for a run on the cluster.
 SLURM = ("--profile", "profiles/slurm", "--configfile", "settings.yaml", *FAST)

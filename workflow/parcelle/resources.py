@@ -22,7 +22,7 @@ from parcelle.settings import Settings
 MARGIN, SLACK = 1.25, 4
 
 # What Snakemake itself takes in each job on a cluster, MiB.
-JOB_MB = 250
+JOB_MB = 330
 
 # Shortest time that a job asks for, minutes.
 LEAST = 10
