@@ -63,10 +63,10 @@ test: $(VENV)/dev  ## Run all tests
 
 # They start a cluster of their own on this machine, as root, and install it where it is missing.
 test-slurm: $(VENV)/dev  ## Map the demo on a SLURM cluster, and try three faults (6 minutes on two cores)
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m chosen tests/slurm
+	$(BIN)/python -m pytest -n 4 --dist loadscope -m chosen tests/slurm
 
 test-faults: $(VENV)/dev  ## Try all faults of a SLURM cluster
-	$(BIN)/python -m pytest -n 4 tests/slurm/test_faults.py
+	$(BIN)/python -m pytest -n 4 --dist loadscope tests/slurm/test_faults.py
 
 BENCH := PYTHONPATH=workflow $(BIN)/python benchmarks
 

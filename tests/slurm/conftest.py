@@ -13,6 +13,7 @@ import pytest
 from slurm import faults, runs
 from slurm.cluster import Cluster, Unavailable, install
 from slurm.runs import Mapped
+from xdist.scheduler import LoadScopeScheduling
 
 # Folder of what the tests of a session share; short, since the cluster's sockets lie in it.
 SHARED = "PARCELLE_TEST_CLUSTER"
@@ -123,3 +124,14 @@ def _one_at_a_time(name: str) -> Iterator[bool]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield not done.exists()
         done.touch()
+
+
+class _Scopes(LoadScopeScheduling):
+    """What shares a run stays on one worker; each fault has a run of its own."""
+
+    def _split_scope(self, nodeid):
+        return nodeid if "test_faults" in nodeid else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return _Scopes(config, log)

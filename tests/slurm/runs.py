@@ -30,7 +30,7 @@ SETTINGS = country.SETTINGS | {"tiles": ["31TGM"]}
 
 # The country of `make demo`, with fewer and smaller models: tests wait for them.
 DEMO = yaml.safe_load((country.ROOT / "config/config.yaml").read_text())
-DEMO |= {"results": "results", "seeds": 2, "model": {"name": "forest", "trees": 20}}
+DEMO |= {"results": "results", "seeds": 1, "model": {"name": "forest", "trees": 20}}
 
 # Nodes of the test cluster are small; a site writes its own partitions as well.
 PARTITIONS = {"cpu": {"max_mem_mb": 8000, "max_runtime": 1440, "max_threads": 2}, "highmem": {}, "gpu": {"max_gpu": 1}}

@@ -13,8 +13,8 @@ from parcelle.operations.jobs import Record
 
 pytestmark = pytest.mark.chosen
 
-# The demo's country has 3 tiles, 2 regions, 3 products; here with 2 seeds, and the models that map.
-JOBS = {"plan": 1, "inventory": 3, "sample": 3, "split": 4, "train": 6, "classify": 3, "mosaic": 3}
+# The demo's country has 3 tiles, 2 regions, 3 products; here with a seed, and the models that map.
+JOBS = {"plan": 1, "inventory": 3, "sample": 3, "split": 2, "train": 4, "classify": 3, "mosaic": 3}
 JOBS |= {"assess": 1, "report": 1, "provenance": 1}
 
 # What a rule asks for, divided by what its largest job used.
