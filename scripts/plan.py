@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from parcelle import inventory, planning, reference, settings
+from parcelle import inventory, listing, planning, reference, settings
 from parcelle.errors import InputError
 from parcelle.log import logged
 from parcelle.nomenclature import LandClass, Nomenclature
@@ -23,7 +23,7 @@ def plan(
     checked: settings.Settings,
 ) -> None:
     """Write the plan, and for each tile its part of the reference and of the regions."""
-    days = inventory.used(checked)
+    days = listing.used(checked)
     grids = {tile: inventory.tile_grid(checked.sensors, tile, grid, days, checked.resolution) for tile in tiles}
     planning.check_crs(grids, checked.mosaic.crs)
     polygons = reference.read(source, Nomenclature(tuple(LandClass(code, name, "#000000") for code, name in classes)))

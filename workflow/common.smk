@@ -7,6 +7,7 @@ from parcelle import (
     files,
     frozen,
     late,
+    listing,
     models,
     provenance,
     settings,
@@ -19,7 +20,6 @@ from snakemake.exceptions import IncompleteCheckpointException, WorkflowError
 
 # A job on a cluster reads the rules twice more: what only some of them need is imported by those.
 feature_map = late.module("parcelle.feature_map")
-inventory = late.module("parcelle.inventory")
 resources = late.module("parcelle.resources")
 
 

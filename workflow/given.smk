@@ -23,9 +23,7 @@ def area_file(wildcards):
 @told
 def products_of(wildcards):
     """List one file per product of a tile."""
-    return inventory.products(
-        SETTINGS.sensors, wildcards.tile, inventory.used(SETTINGS)
-    )
+    return listing.products(SETTINGS.sensors, wildcards.tile, listing.used(SETTINGS))
 
 
 @told
@@ -35,11 +33,9 @@ def fingerprint_of(wildcards):
     It does not take the rule's `input`: Snakemake compares no parameter that follows from that. Where acquisitions were
     left out that are refused by now, it is another one.
     """
-    watched = inventory.watched(
-        SETTINGS.sensors, wildcards.tile, inventory.used(SETTINGS)
-    )
+    watched = listing.watched(SETTINGS.sensors, wildcards.tile, listing.used(SETTINGS))
     table = f"{SETTINGS.results}/acquisitions/{wildcards.tile}.csv"
-    if SETTINGS.on_bad_acquisition == "fail" and inventory.left_out(table, watched):
+    if SETTINGS.on_bad_acquisition == "fail" and listing.left_out(table, watched):
         return f"{files.state(watched)} again"
     return files.state(watched)
 
@@ -55,4 +51,4 @@ def fingerprint_of_vectors(wildcards):
 @functools.cache
 def asked_of_inventories(wildcards):
     """Say what inventories depend on beside the images."""
-    return inventory.asked(SETTINGS)
+    return listing.asked(SETTINGS)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from parcelle import files, inventory
+from parcelle import files, inventory, listing
 from parcelle.errors import InputError
 from parcelle.sensors import archives
 from parcelle.settings import Sensor
@@ -255,8 +255,8 @@ def test_what_must_not_be_read_is_named(tile, monkeypatch):
 def test_a_folder_without_permission_is_a_problem_and_no_crash(tile):
     (tile / NAME).mkdir(mode=0)
     settings = {"s2": Sensor(format="sentinel2-theia-l2a", path=str(tile.parent))}
-    assert inventory.products(settings, "31TCJ") == [str(tile / NAME)]
-    assert inventory.watched(settings, "31TCJ") == [str(tile / NAME)]
+    assert listing.products(settings, "31TCJ") == [str(tile / NAME)]
+    assert listing.watched(settings, "31TCJ") == [str(tile / NAME)]
     with pytest.raises(InputError, match=r"it cannot be read \(Permission denied\)"):
         inventory.take(settings, "31TCJ", None, datetime.date.min, datetime.date.max, "fail", {"s2": ["b2"]})
 
@@ -268,7 +268,7 @@ def test_an_archive_is_watched_and_not_what_lies_beside(tile):
     (tile / "notes.txt").touch()
     settings = {"s2": Sensor(format="sentinel2-theia-l2a", path=str(tile.parent))}
     days = datetime.date(2018, 1, 5), datetime.date(2018, 1, 5)
-    assert inventory.watched(settings, "31TCJ", days) == [str(place)]
+    assert listing.watched(settings, "31TCJ", days) == [str(place)]
     image = archives.opened(place).file("a.tif")
     before = files.state([image])
     os.utime(place, ns=(1, 1))

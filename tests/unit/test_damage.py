@@ -10,7 +10,7 @@ import rasterio
 from unit.rasters_for_tests import TILE, coarser, constant, noise, save
 from unit.test_inventory import FIRST, LAST, band, sensor, theia
 
-from parcelle import files, inventory
+from parcelle import files, inventory, listing
 from parcelle.errors import InputError
 from parcelle.grid import Grid
 
@@ -187,12 +187,12 @@ def test_damage_is_named_in_one_sentence_and_never_used(damage, full, products, 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.__name__)
 def test_damage_does_not_stop_what_looks_for_changes(damage, products, tmp_path):
     settings = {"s2": sensor(str(tmp_path))}
-    before = files.state(inventory.watched(settings, "31TCJ"))
+    before = files.state(listing.watched(settings, "31TCJ"))
     damage(products[1])
     # Who may read a file is no state of it.
-    same = files.state(inventory.watched(settings, "31TCJ")) == before
+    same = files.state(listing.watched(settings, "31TCJ")) == before
     assert same is (damage is no_permission)
-    keys = inventory.products(settings, "31TCJ", (FIRST, LAST))
+    keys = listing.products(settings, "31TCJ", (FIRST, LAST))
     assert [str(products[i]) in keys[-1 if i else 0] for i in (0, 2)] == [True, True]
     assert inventory.tile_grid(settings, "31TCJ", "header", (FIRST, LAST)) == TILE
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from unit.rasters_for_tests import TILE, noise, read_series, save
 
-from parcelle import inventory
+from parcelle import inventory, listing
 from parcelle.errors import InputError
 from parcelle.settings import Sensor
 
@@ -70,8 +70,8 @@ def test_the_example_names_what_is_wrong(sensor, tmp_path):
 def test_what_it_lists_is_watched(sensor, tmp_path):
     save(tmp_path / "exported/31TCJ/20180702.tif", noise(bands=4))
     save(tmp_path / "exported/31TCJ/20180702_mask.tif", noise(dtype="uint8", high=2))
-    assert inventory.products({"s2": sensor}, "31TCJ") == ["exported/31TCJ/20180702.tif"]
-    assert inventory.watched({"s2": sensor}, "31TCJ") == [
+    assert listing.products({"s2": sensor}, "31TCJ") == ["exported/31TCJ/20180702.tif"]
+    assert listing.watched({"s2": sensor}, "31TCJ") == [
         "exported/31TCJ/20180702.tif", "exported/31TCJ/20180702_mask.tif"
     ]  # fmt: skip
 

@@ -13,7 +13,7 @@ import pytest
 import rasterio
 from unit.rasters_for_tests import TILE, acquired, coarser, constant, noise, save
 
-from parcelle import files, inventory
+from parcelle import files, inventory, listing
 from parcelle.errors import InputError
 from parcelle.grid import Grid, mgrs_grid
 from parcelle.sensors import Asset
@@ -270,12 +270,12 @@ def test_twins_outside_the_period_harm_nobody(tmp_path):
 def test_products_are_those_of_all_sensors(tmp_path, products):
     sensors = {"s1": radar(tmp_path, [3]), "s2": sensor(str(tmp_path))}
     keys = [str(folder / f"{folder.name}_MTD_ALL.xml") for folder in products]
-    assert inventory.products(sensors, "31TCJ") == [str(tmp_path / "items.json"), *keys]
-    assert inventory.products({"s2": sensors["s2"]}, "31TDJ") == []
+    assert listing.products(sensors, "31TCJ") == [str(tmp_path / "items.json"), *keys]
+    assert listing.products({"s2": sensors["s2"]}, "31TDJ") == []
 
 
 def fingerprint(folder):
-    return files.state(inventory.watched({"s2": sensor(str(folder))}, "31TCJ"))
+    return files.state(listing.watched({"s2": sensor(str(folder))}, "31TCJ"))
 
 
 def test_the_fingerprint_stays_while_the_files_do(tmp_path, products):
@@ -346,7 +346,7 @@ def test_images_of_a_catalogue_are_watched_wherever_they_lie(tmp_path):
     items.write_text(items.read_text().replace("./3-3.tif", "../elsewhere.tif"))
 
     def now():
-        return files.state(inventory.watched(settings, "31UDS"))
+        return files.state(listing.watched(settings, "31UDS"))
 
     before = now()
     (tmp_path / "catalogue/other.json").write_text("{}")
@@ -373,10 +373,10 @@ def test_a_mask_of_real_numbers_is_refused(tmp_path, products):
 
 def test_products_of_other_days_are_no_inputs(tmp_path, products):
     sensors = {"s2": sensor(str(tmp_path))}
-    assert len(inventory.products(sensors, "31TCJ")) == 3
-    kept = inventory.products(sensors, "31TCJ", (datetime.date(2018, 3, 8), LAST))
+    assert len(listing.products(sensors, "31TCJ")) == 3
+    kept = listing.products(sensors, "31TCJ", (datetime.date(2018, 3, 8), LAST))
     assert [Sentinel2L2A().date_of(Path(k)).day for k in kept] == [8, 13]
-    assert inventory.products(sensors, "31TCJ", (datetime.date(2030, 1, 1), datetime.date(2030, 12, 31))) == []
+    assert listing.products(sensors, "31TCJ", (datetime.date(2030, 1, 1), datetime.date(2030, 12, 31))) == []
 
 
 def test_a_bad_product_of_another_year_stops_nothing(tmp_path, products):
@@ -435,7 +435,7 @@ def asked(**changes):
     dates = {"start": datetime.date(2020, 3, 10), "end": datetime.date(2020, 12, 20), "step": 10, "padding": 0}
     period = SimpleNamespace(**(dates | changes.pop("period", {})))
     sensors = {"s2": sensor("/data"), "s1": sensor("/s1", "stac", "sentinel-1-grd", bands=None)}
-    return inventory.asked(
+    return listing.asked(
         SimpleNamespace(
             **(
                 {

@@ -10,7 +10,7 @@ import rasterio
 from unit.rasters_for_tests import TILE, coarser, noise, save
 from unit.stac_items import images, planetary_computer, truth, written
 
-from parcelle import cube, inventory, settings
+from parcelle import cube, inventory, listing, settings
 from parcelle.errors import InputError, SettingsError
 from parcelle.features import recipes
 from parcelle.grid import Grid
@@ -167,8 +167,8 @@ def test_only_the_files_themselves_are_watched(tmp_path):
     path = str(tmp_path / "dem.tif")
     save(tmp_path / "dem.tif", noise())
     save(tmp_path / "beside.tif", noise())
-    assert inventory.watched({"dem": sensor(path)}, "31TCJ") == [path]
-    assert inventory.products({"dem": sensor(path)}, "31TCJ") == [path]
+    assert listing.watched({"dem": sensor(path)}, "31TCJ") == [path]
+    assert listing.products({"dem": sensor(path)}, "31TCJ") == [path]
 
 
 @pytest.mark.parametrize(

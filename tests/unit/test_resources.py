@@ -22,8 +22,8 @@ from parcelle.samples import Size
 
 
 def test_memory_is_asked_for_with_snakemakes_own_and_a_margin():
-    assert resources.asked_mb(Need(0, 550, 0)) == 1000
-    assert resources.asked_mb(Need(0, 550.1, 0)) == 1001
+    assert resources.asked_mb(Need(0, 470, 0)) == 1000
+    assert resources.asked_mb(Need(0, 470.1, 0)) == 1001
 
 
 def test_time_is_four_times_what_is_foretold_and_ten_minutes_at_least():

@@ -9,7 +9,7 @@ import pytest
 from parcelle.errors import InputError, SettingsError
 from parcelle.files import write_json
 from parcelle.frozen import check
-from parcelle.inventory import left_out
+from parcelle.listing import left_out
 from parcelle.needs import Need
 from parcelle.nomenclature import LandClass, Nomenclature
 from parcelle.operations import commands, previews, what_if

@@ -3,21 +3,19 @@
 import csv
 import datetime
 import logging
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from parcelle import checks, checksums, files, opening, sensors
 from parcelle.acquisitions import Inventory, ordered
 from parcelle.errors import InputError
-from parcelle.features import recipes
 from parcelle.grid import Grid, mgrs_grid
+from parcelle.listing import within
 from parcelle.sensors import Acquisition, Format, Problem
 from parcelle.series import dates_of
-from parcelle.settings import Sensor, Settings
+from parcelle.settings import Sensor
 
 # How the names of files end that are decoded thirty times slower than others.
 JPEG2000 = (".jp2", ".j2k")
@@ -26,96 +24,6 @@ log = logging.getLogger(__name__)
 
 # Headers that a tile's grid is taken from: enough to outvote an odd one.
 LOOKED_AT = 5
-
-
-def asked(settings: Settings) -> dict[str, Any]:
-    """What the inventory of a tile depends on, without folders: plain values for `params` of a rule."""
-    first, last = used(settings)
-    return {
-        "grid": settings.grid,
-        "first": first.isoformat(),
-        "last": last.isoformat(),
-        "bands": {r.sensor: list(r.bands) for r in recipes(settings)},
-        "resolution": settings.resolution,
-        "check": settings.check,
-        "formats": {name: _format(sensor) for name, sensor in settings.sensors.items()},
-    }
-
-
-def _format(sensor: Sensor) -> dict[str, Any]:
-    """Format of a sensor, and the settings that it takes."""
-    given = sensor.model_dump(include={*sensors.OPTIONS})
-    return {"format": sensor.format} | {name: value for name, value in given.items() if value is not None}
-
-
-def used(settings: Settings) -> tuple[datetime.date, datetime.date]:
-    """First and last day whose acquisitions are used: the period with its padding."""
-    padding = datetime.timedelta(days=settings.period.padding)
-    return settings.period.start - padding, settings.period.end + padding
-
-
-def products(
-    settings: Mapping[str, Sensor], tile: str, days: tuple[datetime.date, datetime.date] | None = None
-) -> list[str]:
-    """One file per product of a tile, for the `input` of its inventory."""
-    found = []
-    for sensor in settings.values():
-        format = sensors.of(sensor)
-        date_of = _date_of(format)
-        found += [str(p) for p in format.products(sensor.path, tile) if _within(date_of(p), days)]
-    return found
-
-
-def _date_of(format: Format) -> Callable[[Path], datetime.date | None]:
-    return getattr(format, "date_of", _unknown)
-
-
-def _unknown(product: Path) -> datetime.date | None:
-    return None
-
-
-def _within(day: datetime.date | None, days: tuple[datetime.date, datetime.date] | None) -> bool:
-    """Whether a product may be used; one whose name tells no day may."""
-    return day is None or days is None or days[0] <= day <= days[1]
-
-
-def watched(
-    settings: Mapping[str, Sensor], tile: str, days: tuple[datetime.date, datetime.date] | None = None
-) -> list[str]:
-    """All files of the products of a tile, for the fingerprint of its inventory.
-
-    A format says which with a method `watched(path, tile)`; without one, they are those in the products' folders.
-    """
-    found: list[str] = []
-    for name, sensor in settings.items():
-        format = sensors.of(sensor)
-        if hasattr(format, "watched"):
-            found += map(str, format.watched(sensor.path, tile))
-        else:
-            keys = products({name: sensor}, tile, days)
-            found += (p for p in keys if p.endswith(".zip"))
-            folders = {p if os.path.isdir(p) else os.path.dirname(p) or "." for p in keys if not p.endswith(".zip")}
-            found += [path for folder in sorted(folders) for path in _scan(folder)]
-    return found
-
-
-def read_mb(settings: Settings, tile: str) -> float:
-    """Size of the files of a tile that its inventory reads as a whole, in MiB: none, unless every block is checked."""
-    return files.size_mb(watched(settings.sensors, tile, used(settings))) if settings.check == "full" else 0.0
-
-
-def _scan(folder: str) -> Iterator[str]:
-    """Files in a folder and the folders in it; links to folders are not followed, since they may lead back."""
-    try:
-        inside = sorted(os.scandir(folder), key=lambda e: e.name)
-    except OSError:  # nothing in it can be seen; the inventory says so
-        yield folder
-        return
-    for entry in inside:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _scan(entry.path)
-        else:
-            yield entry.path
 
 
 def tile_grid(
@@ -193,8 +101,8 @@ def _sensor_grid(
     format = sensors.of(sensor)
     found, faults = format.find(sensor.path, tile, name)
     days = None if getattr(format, "static", False) else days
-    faults = [p for p in faults if _within(p.date, days)]
-    paths = [a.assets[_finest(format, a)].path for a in ordered(found) if _within(a.date, days)]
+    faults = [p for p in faults if within(p.date, days)]
+    paths = [a.assets[_finest(format, a)].path for a in ordered(found) if within(a.date, days)]
     spread = paths[:: max(len(paths) // LOOKED_AT, 1)]
     grids: Counter[Grid] = Counter()
     for i, path in enumerate([*spread, *(p for p in paths if p not in spread)]):
@@ -203,7 +111,7 @@ def _sensor_grid(
         try:
             grids[Grid.of_file(path, _drivers(sensor))] += 1
         except InputError as error:
-            faults.append(Problem(os.path.basename(path), str(error)))
+            faults.append(Problem(Path(path).name, str(error)))
     return (grids.most_common(1)[0][0] if grids else None), faults
 
 
@@ -283,8 +191,8 @@ def _listed(
     # After today, whatever the period: such a date is wrong, and the true one unknown.
     today = datetime.datetime.now(datetime.UTC).date()
     future = [a for a in ordered(acquisitions) if days and a.date > today]
-    inside = [_with(a, bands) for a in acquisitions if _within(a.date, days) and not (days and a.date > today)]
-    wrong = [p for p in faults if _within(p.date, used)]
+    inside = [_with(a, bands) for a in acquisitions if within(a.date, days) and not (days and a.date > today)]
+    wrong = [p for p in faults if within(p.date, used)]
     log.info("%s: %d products, %d from %s to %s", name, len(acquisitions) + len(wrong), len(inside), *used)
     wrong += [Problem(a.id, f"its date, {a.date}, lies in the future: correct it", a.date) for a in future]
     return inside, wrong, len(acquisitions) - len(inside) - len(future)
@@ -340,23 +248,6 @@ def write_table(inventory: Inventory, path: str | Path) -> None:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(["sensor", "id", "date", "clear", "note"])
         table.writerows((sensor, name, day, *others) for sensor, day, name, *others in sorted(rows))
-
-
-def left_out(table: str, watched: Sequence[str]) -> bool:
-    """Whether an inventory left acquisitions out, and none of its files was replaced since.
-
-    Args:
-        table: From `write_table`; it may not be there yet.
-        watched: Files of the products.
-
-    """
-    if not os.path.exists(table):
-        return False
-    with open(table, encoding="utf-8", newline="") as stream:
-        if not any(row["note"].startswith("left out") for row in csv.DictReader(stream)):
-            return False
-    written = os.path.getmtime(table)
-    return not any(os.path.getmtime(path) > written for path in watched if os.path.exists(path))
 
 
 def write_sums(inventory: Inventory, path: str | Path) -> None:

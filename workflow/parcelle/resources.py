@@ -8,8 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from parcelle import files, models_size, needs, reference, samples, vector_files
-from parcelle import inventory as stock
+from parcelle import files, listing, models_size, needs, reference, samples, vector_files
 from parcelle.errors import StaleError
 from parcelle.features import Source
 from parcelle.needs import Need, Tile
@@ -52,7 +51,7 @@ def plan(settings: Settings) -> Need:
 
 def inventory(tile: str, products: int, settings: Settings) -> Need:
     """What an `inventory` job needs, with so many products."""
-    return needs.inventory(products, stock.read_mb(settings, tile)).need()
+    return needs.inventory(products, listing.read_mb(settings, tile)).need()
 
 
 def sample(size: str, pieces: str, sources: Sequence[Source], settings: Settings, threads: int) -> Need:

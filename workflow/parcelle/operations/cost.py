@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from parcelle import features, inventory, models_size, needs, reference, samples, vectors
+from parcelle import features, listing, models_size, needs, reference, samples, vectors
 from parcelle.errors import ParcelleError
 from parcelle.needs import Need, Work
 from parcelle.operations import commands
@@ -147,7 +147,7 @@ def _plan(facts: Facts) -> Work:
 
 
 def _inventory(facts: Facts, tile: str) -> Work:
-    return needs.inventory(facts.acquisitions([tile]), inventory.read_mb(facts.settings, tile))
+    return needs.inventory(facts.acquisitions([tile]), listing.read_mb(facts.settings, tile))
 
 
 def _sample(facts: Facts, tile: str) -> Work:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from parcelle import feature_map, features, files, inventory, reference, sensors, vector_files
+from parcelle import feature_map, features, files, listing, reference, sensors, vector_files
 from parcelle.areas import Areas
 from parcelle.errors import StaleError
 from parcelle.features import Recipe, Source
@@ -131,7 +131,7 @@ def _guess_sensor(tile: str, recipe: Recipe, resolution: float, settings: Settin
     """What `size.json` would say of a sensor."""
     sensor = settings.sensors[recipe.sensor]
     format = sensors.of(sensor)
-    first, last = inventory.used(settings)
+    first, last = listing.used(settings)
     listed, _ = format.find(sensor.path, tile, recipe.sensor)
     found = [a for a in listed if recipe.static or first <= a.date <= last]
     sizes = {band.name: band.gsd for band in format.bands}
