@@ -116,9 +116,9 @@ def test_the_table_tells_it():
         facts(), [record("sample", "a", slurm_job="7"), record("plan")], {"7": Account(42.4, None)}
     )
     lines = efficiency.table(found)
-    assert " ".join(lines[2].split()) == "sample 1 0.75 0.5 75 % 500 MiB 400 MiB 0.977 GiB 75 % 42 s 0"
+    assert " ".join(lines[2].split()) == "sample 1 0.75 0.5 75 % 500 MiB 400 MiB 0.977 GiB 83 % 42 s 0"
     assert "not counted: 23 without a record" in lines
-    assert lines[-2].split(None, 2) == ["sample", "a", "0.25 of 1 core-hours unused; 750 MiB of 0.977 GiB used"]
+    assert lines[-2].split(None, 2) == ["sample", "a", "0.25 of 1 core-hours unused; 830 MiB of 0.977 GiB used"]
 
 
 def test_without_records_a_sentence_stands_in_the_place_of_the_table(tmp_path, monkeypatch):

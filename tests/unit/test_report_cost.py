@@ -18,7 +18,7 @@ def test_the_page_tells_what_jobs_took(made, tmp_path):  # noqa: F811
     page = written(made, tmp_path, cost=found)
     cells = ["1", "0.75", "0.5", "75.0 %", "500 MiB", "400 MiB"]
     assert page.row("sample")[1:7] == cells
-    assert page.row("sample")[7:] == ["0.977 GiB", "75.0 %", "42 s", "2"]
+    assert page.row("sample")[7:] == ["0.977 GiB", "83.0 %", "42 s", "2"]
     assert page.row("plan")[9:] == ["–", "0"]
     assert page.row("all")[1:3] == ["2", "1.5"]
     # The worst jobs come in a table of their own.
