@@ -62,8 +62,8 @@ test: $(VENV)/dev  ## Run all tests
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 # They start a cluster of their own on this machine, as root, and install it where it is missing.
-test-slurm: $(VENV)/dev  ## Map the demo on a SLURM cluster, and try three faults (6 minutes on two cores)
-	$(BIN)/python -m pytest -n 4 --dist loadscope -m chosen tests/slurm
+test-slurm: $(VENV)/dev  ## Map the demo on a SLURM cluster, and try three faults (WHICH="TestDemo": some of it)
+	$(BIN)/python -m pytest -n 4 --dist loadscope -m chosen $(if $(WHICH),-k "$(WHICH)") tests/slurm
 
 test-faults: $(VENV)/dev  ## Try all faults of a SLURM cluster
 	$(BIN)/python -m pytest -n 4 --dist loadscope tests/slurm/test_faults.py
