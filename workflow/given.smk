@@ -48,7 +48,12 @@ def fingerprint_of_vectors(wildcards):
     return files.state(part for path in paths for part in vector_files.parts(path))
 
 
-@functools.cache
 def asked_of_inventories(wildcards):
-    """Say what inventories depend on beside the images."""
+    """Say what inventories depend on beside the images: the same for all tiles."""
+    return asked_of_all()
+
+
+@functools.cache
+def asked_of_all():
+    """Say it once, however many tiles there are."""
     return listing.asked(SETTINGS)

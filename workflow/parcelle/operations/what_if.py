@@ -111,16 +111,7 @@ def _row(name: str, needs: Sequence[Need]) -> str:
     """Jobs, their core-hours together, the memory of the largest, and the disk of all."""
     hours = sum(need.core_seconds for need in needs) / 3600
     memory, disk = max(need.memory_mb for need in needs), sum(need.disk_mb for need in needs)
-    return f"{name:<12}{len(needs):>7}{hours:>12.2f}{_size(memory):>11}{_size(disk):>11}"
-
-
-def _size(mebibytes: float) -> str:
-    """An amount of memory or disk in the unit that gives it few digits."""
-    for unit in ("MiB", "GiB"):
-        if mebibytes < 1000:
-            return f"{mebibytes:.3g} {unit}"
-        mebibytes /= 1024
-    return f"{mebibytes:.3g} TiB"
+    return f"{name:<12}{len(needs):>7}{hours:>12.2f}{cost.size(memory):>11}{cost.size(disk):>11}"
 
 
 def _why(job: Job, makers: Mapping[str, str]) -> str:
