@@ -1,7 +1,11 @@
 """What jobs need, with constants that are easy to reckon with."""
 
 import collections
+import dataclasses
+import datetime
+import json
 
+import country
 import numpy as np
 import pytest
 import yaml
@@ -28,6 +32,7 @@ SENSORS = {
     "s2": {"dates": 68, "acquisitions": 70, "bands": 3, "files": 280, "density": 2.25},
     "s1": {"dates": 60, "acquisitions": 60, "bands": 1, "files": 60, "density": 1},
 }
+FIGURES = country.ROOT / "benchmarks/figures.json"
 FULL = 10980 * 10980
 TILE = Tile(FULL, SENSORS)
 CODES = (12, 3, 5)
@@ -168,6 +173,20 @@ def test_mapping_follows_values_features_and_the_nodes_that_pixels_visit(each):
     assert seconds(visits=1) == pytest.approx(FULL * 1300)
     assert seconds(0.25, visits=1) == pytest.approx(FULL * 1300 / 4)
     assert seconds(files=1) == 340
+
+
+def test_a_tile_of_real_size_takes_what_was_measured_of_one():
+    """`make bench-strip`: 70 dates of ten bands, 36 regular dates with three indices, 100 trees of 7,028 nodes."""
+    bands = tuple(f"b{i}" for i in range(10))
+    indices = tuple((f"i{i}", "b0", 0) for i in range(3))
+    dates = [str(datetime.date(2018, 1, 1) + datetime.timedelta(day)) for day in range(0, 360, 10)]
+    source = dataclasses.replace(tiny.recipes()[0], bands=bands, indices=indices, dates=dates)
+    # Four bands of 10 m, six of 20 m; three masks.
+    tile = Tile(FULL, {"s2": {"dates": 70, "acquisitions": 70, "bands": 10, "files": 910, "density": 5.5}})
+    work = needs.classify(tile, Models(60, 100 * np.log2(7028)), [source], read(), range(1, 22), 1)
+    stage = json.loads(FIGURES.read_text())["strip of 10,980 × 1,024, extrapolated to a tile"]
+    (hours,) = [f["measured"] for f in stage["figures"] if (f["name"], f["threads"]) == ("tiled deflate", 1)]
+    assert 1 / 1.5 < work.need().core_seconds / 3600 / hours < 1.5
 
 
 @pytest.mark.parametrize("products", [("class", "confidence", "validity"), ("class", "probability")])
