@@ -33,11 +33,12 @@ from parcelle.operations.facts import Facts  # noqa: E402
 # Side of the larger tile in pixels, every which date of the demo's it has, and the share of its fields with a class.
 SIDE, EVERY, DECLARED = 1200, 2, 0.03
 
-# What these countries are too small for. Decoding JPEG 2000, core-seconds for each value: `make bench-full`, strips in
-# that format against tiled ones. Values, visits and pixels of mapping: fitted to these countries, to `make bench-strip`
-# and to what its cost follows in `make bench`; without these, a tile of real size would be foretold half its time, since
-# amounts of small countries grow side by side. Values of sampling: `make bench`, time by blocks. Polygons: 20,000 and 100,000 of 30 vertices on nine tiles. Predictions: 4 million.
-# Growing trees: twice as much where a label in ten is wrong (200,000 samples) as in these countries; between the two.
+# What these countries are too small for: core-seconds and MiB of each amount, measured at size. Decoding JPEG 2000:
+# strips in that format against tiled ones (`make bench-full`). Values, visits and pixels of mapping: fitted to these
+# countries, to `make bench-strip` and to what its cost follows (`make bench`); amounts of small countries grow side by
+# side, and a tile of real size would be foretold half its time. Values of sampling: time by blocks (`make bench`).
+# Polygons: 20,000 and 100,000 of 30 vertices on nine tiles. Predictions: 4 million. Growing trees: twice as much where
+# a label in ten is wrong (200,000 samples) as in these countries; between the two.
 AT_SIZE = {
     ("seconds", "sample"): {"jpeg2000": 9e-8, "values": 8.3e-9},
     ("seconds", "classify"): {"jpeg2000": 9e-8, "values": 1.9e-8, "visits": 2.2e-9, "pixels": 6.8e-7},
