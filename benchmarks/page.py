@@ -58,7 +58,8 @@ def page(stages: dict) -> str:
         names = set(Figure.__dataclass_fields__)
         figures = [Figure(**{k: v for k, v in figure.items() if k in names}) for figure in content["figures"]]
         title, _, rows = measure.table(stage, figures).partition("\n")
-        parts.append(f"## {title.strip('*').capitalize()}\n{rows}\n")
+        name = title.strip("*")
+        parts.append(f"## {name[0].upper()}{name[1:]}\n{rows}\n")
     machines = {content["machine"]["processor"] for content in stages.values()}
     parts.append(f"Measured on two cores of: {', '.join(sorted(machines))}.\n")
     return "\n".join(parts) + WHY
