@@ -363,6 +363,6 @@ def test_memory_is_that_of_the_features_in_both_types_and_of_the_trees():
     model = {"name": "forest", "trees": 100, "min_samples": 4}
     features = 400_000 * 468 * 2 + 100_000 * 468 * 4
     beside = 400_000 * 250 + 100_000 * 2 * 80
-    nodes = 100 * 0.28 * 100_000
+    nodes = 100 * 0.23 * 100_000
     expected = 460 + (features + beside + nodes * (200 + 8 * 21)) / 2**20
     assert training.memory_mb(Size(400_000, 468, 2), 100_000, 21, model, 2) == pytest.approx(expected)
