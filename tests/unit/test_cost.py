@@ -179,6 +179,26 @@ def test_the_command_writes_json(run, capsys):
     assert {row["rule"]: row["jobs"] for row in found["rules"]}["train"] == 6
 
 
+@pytest.mark.parametrize("given", [{"classify": 8}, ["train=4", "classify=8"], "classify=8"])
+def test_the_memory_is_that_of_the_cores_which_the_profile_gives(given, run, capsys):
+    def memory(*words):
+        assert cost.main(["--configfile", "settings.yaml", "--json", *words]) == 0
+        return {row["rule"]: row["memory_mb"] for row in json.loads(capsys.readouterr().out)["rules"]}
+
+    (run / "site").mkdir()
+    (run / "site/profile.yaml").write_text(yaml.safe_dump({"set-threads": given}))
+    of_site, plain = memory("--profile", "site"), memory()
+    assert of_site["classify"] > plain["classify"]
+    assert of_site["sample"] == plain["sample"]
+
+
+def test_cores_that_are_no_number_are_refused(run, capsys):
+    (run / "site").mkdir()
+    (run / "site/profile.yaml").write_text("set-threads: {classify: many}")
+    assert cost.main(["--configfile", "settings.yaml", "--profile", "site"]) == 1
+    assert "set-threads in the profile is {'classify': 'many'}" in capsys.readouterr().err
+
+
 def test_without_a_plan_the_command_says_how_it_is_made(run, capsys):
     (run / "results/plan.json").unlink()
     assert cost.main(["--configfile", "settings.yaml"]) == 1

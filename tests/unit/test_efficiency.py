@@ -189,3 +189,15 @@ def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys):
 def test_what_it_finds_can_be_written_as_json():
     found = efficiency.of_run(facts(), [record("plan")], {})
     assert json.loads(json.dumps(asdict(found)))["rows"][0]["jobs"] == 1
+
+
+def test_jobs_are_compared_with_what_is_foretold_of_as_many_cores(monkeypatch):
+    def of_cores(settings, threads):
+        assert threads == {"train": 8, "plan": 2}
+        return facts()
+
+    known = [record("train", "north", "0", threads=8), record("train", "north", "1", threads=4), record("plan")]
+    monkeypatch.setattr(efficiency.jobs, "read", lambda results: known)
+    monkeypatch.setattr(efficiency.Facts, "read", of_cores)
+    found = efficiency.of_results(facts().settings)
+    assert [row.rule for row in found.rows] == ["plan", "train", "all"]

@@ -34,7 +34,7 @@ BASE_MB, SAMPLE_BYTES, THREAD_BYTES = 460, 250, 80
 
 # Nodes of a tree per sample it learns from, times the root of `min_samples`: 0.27 to 0.46 was measured where one label
 # in ten is wrong, fewer the more samples there are. Where half of the labels of few samples are, 0.8: what a job asks
-# for beyond its need covers that in part, and its second attempt whole. Thresholds that are drawn need 2.4 times as many.
+# for beyond its need covers that in part, and its second attempt whole. Thresholds that are drawn need 2.4 times that.
 NODES = {"forest": 0.46, "extra-trees": 1.1}
 
 

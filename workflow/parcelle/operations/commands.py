@@ -5,8 +5,8 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +34,7 @@ class Run:
         cores: Cores to use where the profile says nothing: a number, or `all`; none to leave it to the profile.
         named: Whether somebody named `configfile`; else Snakemake finds it by itself.
         words: Further words for Snakemake.
+        threads: Cores of a job, by rule, where the profile says so.
 
     """
 
@@ -43,6 +44,7 @@ class Run:
     cores: str | None = "all"
     named: bool = True
     words: tuple[str, ...] = ()
+    threads: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Self:
@@ -65,6 +67,7 @@ class Run:
             cores=arguments.cores or (None if arguments.profile else "all"),
             named=named is not None,
             words=tuple(arguments.words),
+            threads=_threads(profile.get("set-threads") or {}),
         )
 
     def command(self, *words: str | Path) -> list[str]:
@@ -117,6 +120,17 @@ def environment() -> dict[str, str]:
 def _first(given: str | Sequence[str] | None) -> str | None:
     """A profile names one file of settings, or a list."""
     return given if given is None or isinstance(given, str) else given[0]
+
+
+def _threads(given: Mapping[str, object] | str | Sequence[str]) -> dict[str, int]:
+    """Cores by rule, as a profile sets them: a mapping, or words such as `classify=8`."""
+    if not isinstance(given, Mapping):
+        words = given.split() if isinstance(given, str) else given
+        given = dict(str(word).partition("=")[::2] for word in words)
+    try:
+        return {rule: int(str(cores)) for rule, cores in given.items()}
+    except ValueError:
+        raise SettingsError(f"set-threads in the profile is {dict(given)}: give each rule a whole number.") from None
 
 
 def _absolute(profile: str | None) -> str | None:

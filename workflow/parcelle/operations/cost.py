@@ -275,7 +275,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         run = Run.of(arguments)
         with run.inside():
-            facts = Facts.read(run.settings())
+            facts = Facts.read(run.settings(), run.threads)
             found = {"rules": [asdict(row) for row in rows(facts)], "guessed": list(facts.guessed)}
             print(json.dumps(found, indent=1) if arguments.json else "\n".join(table(facts)))
     except ParcelleError as error:

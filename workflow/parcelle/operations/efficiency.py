@@ -174,7 +174,8 @@ def of_results(settings: Settings, but: Sequence[str] = ()) -> Efficiency:
     if not records:
         return Efficiency([], [], {})
     numbers = [record.slurm_job for record in records if record.slurm_job]
-    return of_run(Facts.read(settings), records, slurm.accounts(numbers), but)
+    threads = {record.rule: record.threads for record in sorted(records, key=lambda record: record.threads)}
+    return of_run(Facts.read(settings, threads), records, slurm.accounts(numbers), but)
 
 
 def _worst(found: Sequence[Job]) -> list[Job]:
