@@ -16,6 +16,7 @@ from parcelle.errors import StaleError
 from parcelle.grid import Grid
 from parcelle.provenance import Code
 from parcelle.sensors import Asset
+from parcelle.settings import Publication
 
 
 @pytest.fixture
@@ -77,6 +78,30 @@ def test_what_the_profile_requires(run):
     assert found[workflow["programmingLanguage"]["@id"]]["@type"] == "ComputerLanguage"
     assert action["@type"] == "CreateAction" and action["instrument"] == root["mainEntity"]
     assert [r["@id"] for r in action["result"]] == ["../mosaic/class.tif", "../map/31TCJ/counts%20of%20%C3%A9.csv"]
+
+
+@pytest.mark.parametrize(
+    ("license_", "address"),
+    [
+        ("CC-BY-4.0", "https://spdx.org/licenses/CC-BY-4.0"),
+        ("https://data.example.org/licence", "https://data.example.org/licence"),
+    ],
+)
+def test_a_publication_has_its_title_licence_and_publisher(run, license_, address):
+    given = Publication(title="Land cover of the valleys", license=license_, publisher="Survey of the valleys")
+    found = graph(replace(run, settings=run.settings.model_copy(update={"publication": given})))
+    root = found["./"]
+    assert root["name"] == "Land cover of the valleys"
+    assert found[root["license"]["@id"]] == {"@id": address, "@type": "CreativeWork", "name": license_}
+    publisher = found[root["publisher"]["@id"]]
+    assert (publisher["@type"], publisher["name"]) == ("Organization", "Survey of the valleys")
+
+
+def test_what_is_not_stated_of_a_publication_is_said_so(run):
+    found = graph(run)
+    assert found["./"]["name"] == "Land cover of 1 tile(s), 2018-01-01 to 2018-12-31"
+    assert found["./"]["license"].startswith("Not stated")
+    assert "publisher" not in found["./"] and "#publisher" not in found
 
 
 def test_times_are_those_of_the_jobs(run):

@@ -51,6 +51,7 @@ def digest(**changes):
         ("tiles", ["31TDJ"]),
         ("seeds", 9),
         ("on_bad_acquisition", "skip"),
+        ("publication.license", "CC-BY-4.0"),
         # Only the seeds' models know the split, and they do not map.
         ("split.ratio", 0.7),
         ("split", {"by": "block", "block": 100}),

@@ -47,13 +47,14 @@ model: {name: forest, trees: 50, depth: null, min_samples: 2, features: 7}
 map: {model: [0, 2], products: [class, probability], min_valid: 3, freeze: true, features: ["s2.ndvi.*"]}
 mosaic: {crs: EPSG:3035, resolution: 20, origin: [5, 5.5]}
 on_bad_acquisition: skip
+publication: {title: A map, license: CC-BY-4.0, publisher: A survey}
 window: {size: 256}
 cache: scratch
 scratch: /scratch/parcelle
 """
 ALL = (
     "results, tiles, grid, resolution, sensors, external, period, reference, nomenclature, regions, area, "
-    "seeds, split, sampling, model, gpus, map, mosaic, on_bad_acquisition, check, window, cache, scratch"
+    "seeds, split, sampling, model, gpus, map, mosaic, on_bad_acquisition, check, publication, window, cache, scratch"
 )
 OF_SENSOR = (
     "format, path, collection, reflectance, invalid, orbit, kind, names, assets, bands, resampling, "
@@ -160,6 +161,12 @@ WRONG = [
     ("map.products", ["class", "class"], "found ['class', 'class']; allowed: `class` and others, each once"),
     ("map.min_valid", 0, "found 0; allowed: at least 1"),
     ("map.freeze", "yes", "found 'yes'; allowed: true or false"),
+    (
+        "publication.license",
+        "CC BY 4.0",
+        "found 'CC BY 4.0'; allowed: an identifier of SPDX such as CC-BY-4.0, or the address of a licence",
+    ),
+    ("publication.title", "", "found ''; allowed: some text"),
     ("mosaic.crs", "EPSG:999999", "found 'EPSG:999999'; allowed: a CRS such as EPSG:3035"),
     ("mosaic.resolution", float("inf"), "found inf; allowed: a finite number"),
     ("mosaic.origin", "here", "found 'here'; allowed: two numbers such as [0, 0]"),

@@ -16,7 +16,7 @@ import parcelle
 from parcelle import files
 from parcelle.operations.jobs import Record
 from parcelle.provenance import LOCK, Code
-from parcelle.settings import Settings
+from parcelle.settings import Publication, Settings
 
 FOLDER = "provenance"
 NAME = "ro-crate-metadata.json"
@@ -29,6 +29,7 @@ _PROFILES = {
 }
 _SNAKEMAKE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
 _LICENSE = "Not stated by the workflow: whoever publishes the results says which."
+_PUBLISHER = "#publisher"
 
 _TYPES = {
     ".tif": "image/tiff; application=geotiff; profile=cloud-optimized",
@@ -111,6 +112,7 @@ def describe(run: Run) -> Entity:
     graph = [
         _descriptor(),
         _root(run, parts),
+        *_publication(run.settings.publication),
         *parts,
         _action(run, went_in, list(map(_reference, published))),
         *_usage(run.records),
@@ -127,20 +129,35 @@ def _descriptor() -> Entity:
 
 def _root(run: Run, parts: Iterable[Entity]) -> Entity:
     """The crate as a whole."""
-    tiles, period = run.settings.tiles, run.settings.period
+    tiles, period, given = run.settings.tiles, run.settings.period, run.settings.publication
     return {
         "@id": "./",
         "@type": "Dataset",
-        "name": f"Land cover of {len(tiles)} tile(s), {period.start} to {period.end}",
+        "name": given.title or f"Land cover of {len(tiles)} tile(s), {period.start} to {period.end}",
         "description": "Map, confidence, validity and accuracy that Parcelle made of satellite images: what went in, "
         "the settings, software and jobs, and the checksums of what came out.",
         "datePublished": (_ended(run.records) or datetime.datetime.now(datetime.UTC)).isoformat(timespec="seconds"),
-        "license": _LICENSE,
+        "license": {"@id": _license(given.license)} if given.license else _LICENSE,
+        **({"publisher": {"@id": _PUBLISHER}} if given.publisher else {}),
         "conformsTo": [{"@id": name} for name in _PROFILES],
         "mainEntity": {"@id": "Snakefile"},
         "hasPart": list(map(_reference, parts)),
         "mentions": {"@id": "#run"},
     }
+
+
+def _license(name: str) -> str:
+    """Address of a licence, which is one or an identifier of SPDX."""
+    return name if "://" in name else f"https://spdx.org/licenses/{name}"
+
+
+def _publication(given: Publication) -> list[Entity]:
+    """The licence and the publisher, where they are stated."""
+    license_, publisher = given.license, given.publisher
+    return [
+        *([{"@id": _license(license_), "@type": "CreativeWork", "name": license_}] if license_ else []),
+        *([{"@id": _PUBLISHER, "@type": "Organization", "name": publisher}] if publisher else []),
+    ]
 
 
 def _states(code: Code) -> dict[str, str]:

@@ -15,7 +15,7 @@ from parcelle.settings import Settings
 # Folders, tiles beside, windows and what is drawn on top change no pixel of a tile's map.
 _WITHOUT_EFFECT = {
     *("results", "tiles", "window", "cache", "scratch"),
-    *("nomenclature", "seeds", "mosaic", "on_bad_acquisition", "check", "gpus"),
+    *("nomenclature", "seeds", "mosaic", "on_bad_acquisition", "check", "gpus", "publication"),
 }
 
 

@@ -5,6 +5,7 @@ The JSON schema, `config/README.md` and the page of the documentation are writte
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,6 +17,9 @@ from parcelle.errors import SettingsError
 from parcelle.settings_models import Forest, Model, OwnModel
 from parcelle.settings_sensors import Composite, External, Sensor
 from parcelle.settings_values import Day, Group, Name, Place
+
+# An identifier of SPDX, or an address.
+LICENSE = r"[A-Za-z0-9][A-Za-z0-9.+-]*|https?://\S+"
 
 __all__ = ["Composite", "External", "Forest", "Group", "OwnModel", "Sensor"]
 
@@ -166,6 +170,27 @@ class Mosaic(Group):
         return self
 
 
+class Publication(Group):
+    """What the provenance says of the map as a publication; no map depends on it."""
+
+    title: str | None = Field(None, min_length=1, description="What the map is called; its tiles and year if empty.")
+    license: str | None = Field(
+        None,
+        description="Identifier of SPDX, e.g. `CC-BY-4.0`, or address of a licence. If empty, the provenance says that "
+        "none was stated.",
+    )
+    publisher: str | None = Field(None, min_length=1, description="Who publishes the map: an organisation.")
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.license is not None and not re.fullmatch(LICENSE, self.license):
+            raise ValueError(
+                f"license: found {self.license!r}; allowed: an identifier of SPDX such as CC-BY-4.0, or the address of "
+                "a licence"
+            )
+        return self
+
+
 class Window(Group):
     """How a tile is walked; no result depends on it."""
 
@@ -226,6 +251,7 @@ class Settings(Group):
         description="How the inventory looks at files: at headers and some blocks of masks, or at every block, which "
         "takes as long as reading all images.",
     )
+    publication: Publication = Field(Publication(), description="Title, licence and publisher, for the provenance.")
     window: Window = Field(Window(), description="Windows.")
     cache: Literal["none", "scratch"] = Field(
         "none",

@@ -5,6 +5,8 @@ rule provenance:
         maps=collect("<results>/map/{tile}/SHA256SUMS", tile=TILES),
         acquisitions=collect("<results>/acquisitions/{tile}.json", tile=TILES),
         image_sums=collect(IMAGE_SUMS.values(), tile=TILES),
+    params:
+        publication=SETTINGS.publication.model_dump(),
     output:
         crate="<results>/provenance/ro-crate-metadata.json",
         settings="<results>/provenance/settings.yaml",
