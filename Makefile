@@ -62,10 +62,10 @@ test: $(VENV)/dev  ## Run all tests
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 # They start a cluster of their own on this machine, as root, and install it where it is missing.
-test-slurm: $(VENV)/dev  ## Map the demo on a SLURM cluster, and try three faults (WHICH="TestDemo": some of it)
+test-slurm: $(VENV)/dev  ## Map the demo on a SLURM cluster, and try three faults: 4 minutes (WHICH="TestDemo": some of it)
 	$(BIN)/python -m pytest -n 4 --dist loadscope -m chosen $(if $(WHICH),-k "$(WHICH)") tests/slurm
 
-test-faults: $(VENV)/dev  ## Try all faults of a SLURM cluster
+test-faults: $(VENV)/dev  ## Try all faults of a SLURM cluster (14 minutes)
 	$(BIN)/python -m pytest -n 4 --dist loadscope tests/slurm/test_faults.py
 
 BENCH := PYTHONPATH=workflow $(BIN)/python benchmarks
@@ -79,7 +79,7 @@ bench: $(VENV)/light  ## Measure speed and memory (18 minutes on two cores), and
 	$(BENCH)/memory.py
 	$(BENCH)/page.py
 
-bench-nation: $(VENV)/light  ## Plan 100, 1,000 and 5,000 tiles, and hand out the jobs of 1,000 (15 minutes)
+bench-nation: $(VENV)/light  ## Plan 100, 1,000 and 5,000 tiles, and hand out the jobs of 1,000 (8 minutes)
 	$(BENCH)/nation.py
 	$(BENCH)/page.py
 
@@ -87,7 +87,7 @@ bench-strip: $(VENV)/light  ## Map a strip of a tile at real size, and say what 
 	$(BENCH)/strip.py
 	$(BENCH)/page.py
 
-bench-needs: $(VENV)/dev  ## Measure what jobs need (10 minutes, alone on the machine), and write needs.json
+bench-needs: $(VENV)/dev  ## Measure what jobs need (5 minutes, alone on the machine), and write needs.json
 	$(BENCH)/needs.py --write
 
 # OTB comes with the distribution; what is not there is skipped.
