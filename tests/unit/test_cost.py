@@ -11,7 +11,7 @@ from unit.test_needs import CODES, SENSORS, SOURCES, read
 from parcelle import features, files, models_size, needs, planning, reference, settings
 from parcelle.grid import Grid
 from parcelle.needs import Need, Tile
-from parcelle.operations import cost
+from parcelle.operations import cost, previews
 from parcelle.operations.facts import THREADS, Facts
 from parcelle.planning import Plan
 from parcelle.reference import Extent
@@ -118,6 +118,7 @@ def test_what_was_guessed_is_named():
 def run(tmp_path, monkeypatch):
     """A run with its plan, and an inventory of the first of two tiles; the other has three products, one too late."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(previews, "with_plan", lambda run: (None, []))
     given = {
         "tiles": ["31TCJ", "31TDJ"],
         "sensors": {"s2": {"format": "sentinel2-theia-l2a", "path": "images"}},
@@ -197,6 +198,15 @@ def test_cores_that_are_no_number_are_refused(run, capsys):
     (run / "site/profile.yaml").write_text("set-threads: {classify: many}")
     assert cost.main(["--configfile", "settings.yaml", "--profile", "site"]) == 1
     assert "set-threads in the profile is {'classify': 'many'}" in capsys.readouterr().err
+
+
+def test_a_plan_that_is_missing_or_out_of_date_is_made_first(run, monkeypatch, capsys):
+    plan = run / "results/plan.json"
+    content = plan.read_bytes()
+    plan.unlink()
+    monkeypatch.setattr(previews, "with_plan", lambda asked: plan.write_bytes(content) and (None, []))
+    assert cost.main(["--configfile", "settings.yaml"]) == 0
+    assert "classify" in capsys.readouterr().out
 
 
 def test_without_a_plan_the_command_says_how_it_is_made(run, capsys):

@@ -195,6 +195,11 @@ def test_mosaic_asks_by_the_plan(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         resources.mosaic(["results/map/c/class.tif"], "class", same, CODES, 2)
     assert error.value.filename == "results/map/c/class.tif"
+    # A plan that was refused is gone, though maps are there: Snakemake waits for what the job reads, and for no others.
+    (tmp_path / "plan.json").unlink()
+    with pytest.raises(FileNotFoundError) as error:
+        resources.mosaic([str(tmp_path / "class.tif")], "class", same, CODES, 2)
+    assert error.value.filename == str(tmp_path / "class.tif")
 
 
 def test_pixels_of_a_mosaic_in_degrees():

@@ -1,5 +1,6 @@
 import datetime
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 from snakemake.persistence.file import FilePersistence
 
 from parcelle import files
-from parcelle.operations import ledger, resume, slurm
+from parcelle.operations import ledger, previews, resume, slurm
+from parcelle.operations.previews import Job
 from parcelle.operations.resume import ResumeError, Start
 from parcelle.operations.slurm import ClusterError, Queued
 
@@ -234,6 +236,9 @@ class Run:
     def settings(self):
         return SimpleNamespace(nomenclature="nomenclature.csv")
 
+    def results(self):
+        return self.directory / "results"
+
 
 SUMMARY = "output_file\tdate\trule\tlog-file(s)\tstatus\tplan\nresults/a.csv\tMon\ta\t-\tok\tno update\n"
 NOW = "  Config MD5: aa\nNothing to be done (all requested files are present and up to date).\n"
@@ -261,10 +266,11 @@ class TestTakeOver:
         assert run.calls[-1] == TOUCH
 
     @pytest.mark.parametrize("change", ["settings", "inputs", "nomenclature", "cut", "unknown"])
-    def test_what_may_follow_from_something_else_is_made_again(self, run, change, capsys):
+    def test_what_may_follow_from_something_else_is_made_again(self, run, change, monkeypatch, capsys):
         before = None if change == "unknown" else start("bb" if change == "settings" else "aa")
         if change == "inputs":
             run.answers["--dry-run"] = "  Config MD5: aa\nJob stats:\n"
+            monkeypatch.setattr(previews, "preview", lambda *words: [Job("a", {}, (), ("results/a.csv",))])
         if change == "nomenclature":
             (run.directory / "nomenclature.csv").touch()
         if change == "cut":
@@ -272,6 +278,17 @@ class TestTakeOver:
         assert resume.take_over(run, before) == ["--forcerun", "results/a.csv"]
         assert TOUCH not in run.calls
         assert "and made again: results/a.csv." in capsys.readouterr().out
+
+    def test_each_file_is_judged_by_itself(self, run, monkeypatch, capsys):
+        """One was there before the run, with other settings: Snakemake still knows those, and not how it is now."""
+        (run.directory / "results/b.csv").touch()
+        run.answers |= {"--summary": SUMMARY + "results/b.csv\tMon\tb\t-\tok\tno update\n"}
+        run.answers |= {"--dry-run": "  Config MD5: aa\nJob stats:\n"}
+        monkeypatch.setattr(previews, "preview", lambda *words: [Job("b", {}, (), ("results/b.csv",))])
+        assert resume.take_over(run, start()) == ["--forcerun", "results/b.csv"]
+        assert run.calls[-1] == TOUCH
+        said = capsys.readouterr().out
+        assert "taken over: results/a.csv." in said and "made again: results/b.csv." in said
 
     def test_nothing_is_unknown(self, run):
         run.answers["--summary"] = SUMMARY.splitlines()[0] + "\n"
@@ -293,6 +310,20 @@ class TestResume:
             resume.resume(run, cancel=False, ended=False)
         assert run.calls == []
         assert resume.resume(run, cancel=False, ended=True) == 0
+
+    def test_where_no_run_was_started(self, run):
+        shutil.rmtree(run.directory / "results")
+        with pytest.raises(ResumeError, match=rf"^No run was started in {run.directory}: .* PROFILE=…"):
+            resume.resume(run, cancel=False, ended=False)
+        assert run.calls == []
+
+    def test_a_lock_tells_of_a_run_that_made_nothing_yet(self, run, monkeypatch):
+        monkeypatch.setenv("PATH", "")
+        shutil.rmtree(run.directory / "results")
+        run.answers["--summary"] = SUMMARY.splitlines()[0] + "\n"
+        (run.directory / ".snakemake/locks").mkdir(parents=True)
+        (run.directory / ".snakemake/locks/0.input.lock").touch()
+        assert resume.resume(run, cancel=False, ended=False) == 0
 
     def test_cannot_be_unlocked(self, run, monkeypatch):
         monkeypatch.setenv("PATH", "")
@@ -316,6 +347,19 @@ class TestLedger:
         assert ledger.unrecorded(run) == []
         os.utime(path, (1, 1))
         assert ledger.unrecorded(run) == ["results/a.csv"]
+
+    def test_results_without_records_are_refused_once_something_follows_from_the_plan(self, tmp_path):
+        (tmp_path / "results").mkdir()
+        ledger.refuse_unknown("results", tmp_path)
+        (tmp_path / "results/plan.json").touch()
+        ledger.refuse_unknown("results", tmp_path)
+        (tmp_path / "results/map").mkdir()
+        with pytest.raises(ledger.LedgerError, match=rf"^{tmp_path}/results was not made by a run in {tmp_path}, or"):
+            ledger.refuse_unknown("results", tmp_path)
+        place = ledger.place(tmp_path, "results/plan.json")
+        place.parent.mkdir(parents=True)
+        place.touch()
+        ledger.refuse_unknown("results", tmp_path)
 
     def test_snakemake_refuses(self, run):
         run.status = 1

@@ -1,4 +1,5 @@
 import os
+import re
 
 import numpy as np
 import pytest
@@ -99,9 +100,13 @@ def test_no_room_is_said(inventory, tmp_path):
 
 def test_the_scratch_of_a_node_is_the_folder_that_a_variable_of_the_job_names(tmp_path, monkeypatch):
     monkeypatch.setenv("OF_THIS_JOB", str(tmp_path))
-    assert scratch.of_node("$OF_THIS_JOB") == str(tmp_path)
+    assert scratch.of_node("OF_THIS_JOB") == scratch.of_node("$OF_THIS_JOB") == scratch.of_node(str(tmp_path))
+    assert scratch.of_node("OF_THIS_JOB") == str(tmp_path)
     assert scratch.of_node(None) is scratch.of_node("") is None
-    with pytest.raises(SettingsError, match=r"^node_scratch: .*/missing is no folder on .*: correct it in the profile"):
-        scratch.of_node("$OF_THIS_JOB/missing")
-    with pytest.raises(SettingsError, match=r"^node_scratch: \$NEVER_SET is no folder"):
-        scratch.of_node("$NEVER_SET")
+
+
+@pytest.mark.parametrize("named", ["NEVER_SET", "$NEVER_SET", "$OF_THIS_JOB/missing", "relative/folder", 5])
+def test_a_scratch_of_a_node_that_is_no_folder_is_refused(named, tmp_path, monkeypatch):
+    monkeypatch.setenv("OF_THIS_JOB", str(tmp_path))
+    with pytest.raises(SettingsError, match=rf"^node_scratch: {re.escape(str(named))}.* is no folder on .*: correct"):
+        scratch.of_node(named)

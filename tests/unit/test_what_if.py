@@ -42,6 +42,9 @@ def test_a_semicolon_in_a_setting_does_not_part_reasons():
     assert [r.split(" ")[0] for r in previews.split_reasons(text)] == ["Set", "Params"]
 
 
+WOOD = {"code": 1, "name": "wood", "colour": "#00ff00"}
+
+
 @pytest.mark.parametrize(
     ("rule", "reason", "expected"),
     [
@@ -56,6 +59,19 @@ def test_a_semicolon_in_a_setting_does_not_part_reasons():
         ("split", f"{PARAMS}before: <nothing exclusive> now: 'a' ", "a setting changed: nothing → 'a'"),
         ("train", f"{PARAMS}before: {{'a': 1, 'b': 2}} now: {{'a': 1, 'b': 3}} ", "a setting changed: b 2 → 3"),
         ("sample", f"{PARAMS}before: 2,{{'a': 2}} now: {{'a': 3}},3 ", "a setting changed: a 2 → 3"),
+        (
+            "mosaic",
+            f"{PARAMS}before: [{WOOD}, {{'code': 2, 'name': 'water', 'colour': '#0000ff'}}] "
+            f"now: [{WOOD}, {{'code': 2, 'name': 'water', 'colour': '#0000aa'}}] ",
+            "a setting changed: colour of water #0000ff → #0000aa",
+        ),
+        ("mosaic", f"{PARAMS}before: [{WOOD}] now: [] ", f"a setting changed: [{WOOD}] → []"),
+        (
+            "train",
+            f"{PARAMS}before: {{'name': 'a.py:A', 'digest': '{'0' * 16}'}} "
+            f"now: {{'name': 'a.py:A', 'digest': '{'1' * 16}'}} ",
+            "a setting changed: the file of the class",
+        ),
         ("classify", f"{PARAMS}before: '{'0' * 16}',[1] now: [2],'{'1' * 16}' ", "a setting changed: [1] → [2]"),
         (
             "mosaic",

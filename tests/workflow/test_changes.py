@@ -7,7 +7,7 @@ import shutil
 import country
 import pytest
 
-from parcelle.operations import what_if
+from parcelle.operations import previews, what_if
 
 TILES = ["31TGM", "31TGL", "32TKR"]  # both regions; south; north
 REGIONS = ["north", "south"]
@@ -109,6 +109,38 @@ def test_another_version_of_the_package_reruns_nothing(again, tmp_path):
     assert country.run(again, root=root) == []
 
 
+def test_a_plan_that_was_refused_is_made_again_once_the_settings_are_mended(again):
+    """The refused job leaves no plan behind; which jobs follow from it is unknown until it is made."""
+    country.configure(again, tiles=[*TILES, "31TXX"])
+    with pytest.raises(previews.PreviewError, match="31TXX"):
+        country.ask(again)
+    assert not (again / "results/plan.json").exists()
+    country.configure(again)
+    answer = country.ask(again)
+    assert (answer.planned.name, answer.jobs) == ("plan", [])
+
+
+def test_results_that_were_moved_or_lost_their_records_are_refused(again):
+    """Snakemake alone takes them for up to date, whatever the settings are."""
+    (again / "results").rename(again / "moved")
+    country.configure(again, results="moved", seeds=1)
+    with pytest.raises(previews.PreviewError, match=f"{again}/moved was not made by a run in {again}"):
+        country.ask(again)
+    (again / "moved").rename(again / "results")
+    shutil.rmtree(again / ".snakemake")
+    country.configure(again)
+    with pytest.raises(previews.PreviewError, match=f"{again}/results was not made by a run in {again}"):
+        country.ask(again)
+    # Who knows better says so; the next change is seen again.
+    assert country.snakemake(again, "--forceall", "--touch").returncode == 0
+    assert country.ask(again).jobs == []
+    country.configure(again, seeds=3)
+    new = of_seeds([2])
+    assert sorted(job.name for job in country.ask(again).jobs) == sorted(
+        [*each("split", *new), *each("train", *new), *END[-3:]]
+    )
+
+
 def test_a_setting_that_takes_a_value_of_another_setting_is_seen(again):
     """Snakemake alone compares values without names: `code` was the field of classes before, and nothing seemed new."""
     country.configure(again, split={"by": "field", "field": "code"})
@@ -133,14 +165,14 @@ def test_frozen_models_map_without_training_and_only_what_changed(again):
 def test_a_frozen_model_is_refused_where_classes_exchanged_their_codes(again):
     country.configure(again, map={"freeze": True})
     first, second = exchange_first_classes(again)
-    with pytest.raises(what_if.PreviewError, match=f"learnt '({first}|{second})' as code .* Give it code .* again"):
+    with pytest.raises(previews.PreviewError, match=f"learnt '({first}|{second})' as code .* Give it code .* again"):
         country.ask(again)
 
 
 def test_a_frozen_model_that_is_missing_is_named(again):
     country.configure(again, map={"freeze": True})
     (again / "results/model/north/all/model.json").unlink()
-    with pytest.raises(what_if.PreviewError, match=r"north/all/model\.json is not there, and `map\.freeze`"):
+    with pytest.raises(previews.PreviewError, match=r"north/all/model\.json is not there, and `map\.freeze`"):
         country.ask(again)
 
 

@@ -1,5 +1,6 @@
 """What rules ask for: memory, time and disk of their jobs, from the files that these read."""
 
+import errno
 import functools
 import math
 from collections.abc import Sequence
@@ -133,7 +134,7 @@ def frozen_models(tile: str, areas: str, settings: Settings) -> list[str]:
 
     """
     Path(areas).stat()
-    folders = [f"{settings.results}/model/{region}" for region in _planned(settings).regions[tile]]
+    folders = [f"{settings.results}/model/{region}" for region in _planned(settings, [areas]).regions[tile]]
     paths = [f"{folder}/{seed}/model.json" for folder in folders for seed in models_size.map_seeds(settings)]
     return [path for path in paths if Path(path).is_file()]
 
@@ -151,13 +152,21 @@ def mosaic(maps: Sequence[str], product: str, settings: Settings, codes: Sequenc
     """
     for path in maps:
         Path(path).stat()
-    made = _planned(settings)
+    made = _planned(settings, maps)
     pixels, warped = made.mosaic_pixels(settings.mosaic.resolution), made.warped(settings.mosaic.crs)
     return needs.mosaic_of(product, pixels, settings, codes, threads, warped).need()
 
 
-def _planned(settings: Settings) -> Plan:
+def _planned(settings: Settings, follow: Sequence[str]) -> Plan:
+    """Read the plan, which `follow`, inputs of the job, were made after.
+
+    Raises:
+        FileNotFoundError: It is gone; one of the inputs is named, since Snakemake waits for no other files.
+
+    """
     path = Path(settings.results) / "plan.json"
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "The plan is still to be made again, and so is", follow[0])
     return _read_plan(path, path.stat().st_mtime_ns)
 
 
@@ -192,7 +201,7 @@ def report(acquisitions: Sequence[str], mosaics: Sequence[str], settings: Settin
     """
     for path in (*acquisitions, *mosaics):
         Path(path).stat()
-    pixels = _planned(settings).mosaic_pixels(settings.mosaic.resolution)
+    pixels = _planned(settings, mosaics).mosaic_pixels(settings.mosaic.resolution)
     return needs.report(len(acquisitions), files.size_mb(acquisitions), pixels).need()
 
 

@@ -33,22 +33,26 @@ COPY = dict(driver="GTiff", tiled="YES", blockxsize=512, blockysize=512, bigtiff
 COMPRESSION = dict(compress="ZSTD", zstd_level=1, predictor=2)
 
 
-def of_node(named: str | None) -> str | None:
+def of_node(named: str | float | None) -> str | None:
     """Folder on a disk of the machine itself, which the resource `node_scratch` of a job names; None without one.
 
     Args:
-        named: Its path; variables of the job's environment, such as ``$SLURM_JOB_ID``, are filled in.
+        named: Its path, or the name of a variable of the job's environment that holds it, such as ``TMPDIR``. In a
+            profile, Snakemake replaces ``$TMPDIR`` where the command is typed: the login node may have another.
 
     Raises:
         SettingsError: There is no such folder on this machine.
 
     """
-    folder = os.path.expandvars(named) if named else None
-    if folder and not Path(folder).is_dir():
+    text = str(named or "")
+    folder = os.environ.get(text, text) if text.isidentifier() else os.path.expandvars(text)
+    if folder and not (Path(folder).is_absolute() and Path(folder).is_dir()):
+        told = f" ({folder})" if folder != text else ""
         raise SettingsError(
-            f"node_scratch: {folder} is no folder on {socket.gethostname()}: correct it in the profile, or remove it."
+            f"node_scratch: {text}{told} is no folder on {socket.gethostname()}, nor a variable of the job that names "
+            "one: correct it in the profile, or remove it."
         )
-    return folder
+    return folder or None
 
 
 def decoded(inventory: Inventory, folder: str | None, threads: int) -> Inventory:

@@ -1,7 +1,7 @@
 """What a run costs, before it runs: ``python -m parcelle.operations.cost --configfile …``.
 
-Jobs, core-hours, memory and disk of each rule, of a run from its beginning. The plan must be there, and should the
-inventories: a tile without one is taken for what the names of its products say, and named.
+Jobs, core-hours, memory and disk of each rule, of a run from its beginning. The plan is made first where it is missing
+or out of date. A tile without an inventory is taken for what the names of its products say, and named.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 from parcelle import features, listing, models_size, needs, reference, samples, vectors
 from parcelle.errors import ParcelleError
 from parcelle.needs import Need, Work
-from parcelle.operations import commands
+from parcelle.operations import commands, previews
 from parcelle.operations.commands import Run
 from parcelle.operations.facts import Facts
 from parcelle.samples import Size
@@ -274,6 +274,7 @@ def main(words: list[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     try:
         run = Run.of(arguments)
+        previews.with_plan(run)
         with run.inside():
             facts = Facts.read(run.settings(), run.threads)
             found = {"rules": [asdict(row) for row in rows(facts)], "guessed": list(facts.guessed)}

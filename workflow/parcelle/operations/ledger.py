@@ -14,8 +14,34 @@ LONGEST = 255
 ROUNDED = 1e-3
 
 
+# Folders of what follows from the plan.
+AFTER_THE_PLAN = ("acquisitions", "samples", "model", "map", "mosaic")
+
+
 class LedgerError(ParcelleError):
-    """Snakemake cannot say which files there are."""
+    """Snakemake cannot say which files there are, or what they were made with."""
+
+
+def refuse_unknown(results: str | Path, folder: str | Path = ".") -> None:
+    """Refuse results that Snakemake has no records of: it would take them for made with the settings of now.
+
+    Args:
+        results: Their folder, as the settings name it.
+        folder: That of the run, where the records lie.
+
+    Raises:
+        LedgerError: They were made in another folder, or under another name, or their records are gone.
+
+    """
+    path, full = f"{results}/plan.json", Path(folder, results)
+    made = (full / "plan.json").exists() and any((full / name).exists() for name in AFTER_THE_PLAN)
+    if made and not place(Path(folder), path).exists():
+        raise LedgerError(
+            f"{full.absolute()} was not made by a run in {Path(folder).absolute()}, or the folder .snakemake of that "
+            "run is gone: nobody knows which settings it follows from. Run where it was made, with .snakemake beside "
+            "it; or name other `results`; or make all of it again with --forceall. If it was made with the settings "
+            "of now, --forceall --touch records that."
+        )
 
 
 def unrecorded(run: Run) -> list[str]:

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ _BEGINNINGS = (
 )
 
 MISSING = "not made yet"
+
+PLAN = "plan"
 
 # Rules whose parameters hold a digest of names, sizes and times of files that are not among their inputs.
 _WATCHING = {"plan": "the reference, the regions or the area", "inventory": "images"}
@@ -88,6 +91,33 @@ def preview(run: Run, *words: str) -> list[Job]:
     return [job for job in found if job.outputs]
 
 
+def with_plan(run: Run) -> tuple[Job | None, list[Job]]:
+    """Bring the plan up to date, since all other jobs follow from it; on the site that the profile names.
+
+    Returns:
+        The job that made it again, if that was needed; and the jobs that a run would make now.
+
+    Raises:
+        PreviewError: Snakemake refuses, or the plan cannot be made: the message is its own.
+
+    """
+    jobs = preview(run)
+    stale = next((job for job in jobs if job.rule == PLAN), None)
+    if stale is None:
+        return None, jobs
+    print(f"The plan is not up to date ({why(stale, {})}): it is made first.", file=sys.stderr)
+    done = run.call("--until", PLAN, "--quiet", "all", capture=True)
+    if done.returncode:
+        raise PreviewError(said(done.stderr + done.stdout))
+    return stale, preview(run)
+
+
+def why(job: Job, makers: Mapping[str, str]) -> str:
+    """Why a job would run; what is not there yet needs no other reason. `makers` as for `plain`."""
+    told = [plain(reason, job.rule, makers) for reason in job.reasons]
+    return MISSING if MISSING in told else "; ".join(told)
+
+
 def job_of(line: Mapping[str, Any]) -> Job:
     """A job from a line of the plug-in."""
     reasons = tuple(split_reasons(line["reason"]))
@@ -139,8 +169,8 @@ def _newer(files: list[str], makers: Mapping[str, str]) -> str:
 def _changed(text: str, rule: str) -> str:
     """What of the parameters is another: files that are watched, or settings."""
     before, now = _values(text, "before"), _values(text, "now")
-    digest = _DIGEST.fullmatch(now)
-    if not (digest and _DIGEST.fullmatch(before)):
+    digest = _DIGEST.fullmatch(_told(now))
+    if not (digest and _DIGEST.fullmatch(_told(before))):
         return f"a setting changed: {_difference(before, now)}"
     if digest[1]:
         return "what was left out is refused now (`on_bad_acquisition`)"
@@ -150,27 +180,62 @@ def _changed(text: str, rule: str) -> str:
 
 
 def _values(text: str, label: str) -> str:
-    """Parameters before or now, without digests, which tell a person nothing where something else is told."""
+    """Parameters before or now."""
     found = re.search(rf"\b{label}: (.*?) ?(?= now: |$)", text)
-    values = found[1] if found else ""
+    return found[1] if found else ""
+
+
+def _told(values: str) -> str:
+    """Parameters without digests, which tell a person nothing where something else is told."""
     return _DIGEST.sub("", values).strip(",") or values
 
 
 def _difference(before: str, now: str) -> str:
-    """Of groups of settings, only those that differ; else both, shortened."""
-    old, new = _groups(before), _groups(now)
-    pairs = [(a, b) for a in old for b in new if a.keys() == b.keys()]
-    told = [f"{name} {_short(a[name])} → {_short(b[name])}" for a, b in pairs for name in a if a[name] != b[name]]
-    return ", ".join(told) or f"{_short(before)} → {_short(now)}"
+    """Of groups of settings, and of lists of such, only what differs; else both, shortened."""
+    pairs = [(a, b) for a in _groups(before) for b in _groups(now) if _alike(a, b)]
+    told = [line for a, b in pairs for line in _changes("", a, b)]
+    return ", ".join(dict.fromkeys(told)) or f"{_short(_told(before))} → {_short(_told(now))}"
 
 
-def _groups(text: str) -> list[dict[str, Any]]:
-    """The groups of settings among parameters; none where some parameter is no plain value."""
+def _groups(text: str) -> list[dict[str, Any] | list[Any]]:
+    """Groups of settings, and lists of them, among parameters; none where some parameter is no plain value."""
     try:
         values = ast.literal_eval(f"[{text}]")
     except (ValueError, SyntaxError):
         return []
-    return [value for value in values if isinstance(value, dict)]
+    return [value for value in values if isinstance(value, dict) or _is_table(value)]
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _alike(some: object, others: object) -> bool:
+    """Whether two values can be compared part by part."""
+    if isinstance(some, dict) and isinstance(others, dict):
+        return some.keys() == others.keys()
+    return _is_table(some) and _is_table(others) and len(some) == len(others)  # type: ignore[arg-type]
+
+
+def _changes(name: str, before: Any, now: Any) -> list[str]:
+    """Lines on what differs, such as `trees 10 → 12`, and of one in a list `colour of water #0000ff → #0000aa`."""
+    if before == now:
+        return []
+    if name == "digest":
+        return ["the file of the class"]
+    if isinstance(before, dict) and _alike(before, now):
+        return [line for key in before for line in _changes(key, before[key], now[key])]
+    if _alike(before, now) and all(map(_alike, before, now)):
+        return [_of(line, a) for a, b in zip(before, now, strict=True) for line in _changes("", a, b)]
+    return [f"{name} {_short(before)} → {_short(now)}".strip()]
+
+
+def _of(line: str, one: Mapping[str, Any]) -> str:
+    """A line on one of a list, with what that is called."""
+    if "name" not in one or line.startswith("name "):
+        return line
+    what, _, values = line.partition(" ")
+    return f"{what} of {one['name']} {values}"
 
 
 def _short(value: Any, most: int = 60) -> str:

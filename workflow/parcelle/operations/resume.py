@@ -11,7 +11,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -20,7 +20,7 @@ import psutil
 
 from parcelle import files
 from parcelle.errors import ParcelleError, StaleError
-from parcelle.operations import commands, ledger, slurm
+from parcelle.operations import commands, ledger, previews, slurm
 from parcelle.operations.commands import Run
 from parcelle.vectors import listed
 
@@ -88,6 +88,7 @@ def resume(run: Run, *, cancel: bool, ended: bool) -> int:
 
     """
     refuse_running(run.directory)
+    refuse_unstarted(run)
     start = last_start(run.directory)
     if start and start.host != socket.gethostname() and not ended:
         raise ResumeError(
@@ -99,6 +100,20 @@ def resume(run: Run, *, cancel: bool, ended: bool) -> int:
     if unlocked.returncode:
         raise ResumeError(f"The folder {run.directory} cannot be unlocked: {unlocked.stderr.strip()}")
     return run.call(*take_over(run, start)).returncode
+
+
+def refuse_unstarted(run: Run) -> None:
+    """Refuse a folder without results and without a lock: to resume there would be to map anew.
+
+    Raises:
+        ResumeError: Such a folder; the profile may name another one.
+
+    """
+    if not run.results().exists() and not any((run.directory / ".snakemake/locks").glob("*")):
+        raise ResumeError(
+            f"No run was started in {run.directory}: there are no {run.results()}. Name the profile that the run was "
+            "started with (--profile; make resume PROFILE=…), or its folder (--directory)."
+        )
 
 
 def refuse_running(folder: Path) -> None:
@@ -135,35 +150,39 @@ def take_over(run: Run, start: Start | None) -> list[str]:
     """Words for the next run: what to make again of what jobs made while nobody watched.
 
     Snakemake has no record of the settings they had. They are the same, and the file is whole, where the settings are
-    those that the run started with, and nothing above the file is to be done: then it is recorded now. Else it is made
-    again.
+    those that the run started with, and neither the file nor what is above it is to be done: then it is recorded now.
+    Else it is made again.
     """
     unknown = ledger.unrecorded(run)
-    if not unknown:
-        return []
-    if start and _as_it_was(run, unknown, start):
-        print(f"Made by jobs that ended without their run, and taken over: {listed(unknown, 6)}.", flush=True)
-        run.call("--touch", "--quiet", "all", "--forcerun", *unknown, "--", *unknown, capture=True)
-        return []
-    print(f"Made by jobs that ended without their run, and made again: {listed(unknown, 6)}.", flush=True)
-    return ["--forcerun", *unknown]
+    kept = _as_they_were(run, unknown, start) if unknown and start else []
+    again = [path for path in unknown if path not in kept]
+    for paths, what in ((kept, "taken over"), (again, "made again")):
+        if paths:
+            print(f"Made by jobs that ended without their run, and {what}: {listed(paths, 6)}.", flush=True)
+    if kept:
+        run.call("--touch", "--quiet", "all", "--forcerun", *kept, "--", *kept, capture=True)
+    return ["--forcerun", *again] if again else []
 
 
-def _as_it_was(run: Run, paths: Sequence[str], start: Start) -> bool:
-    """Whether files are whole, and were made of what is there now."""
+def _as_they_were(run: Run, paths: Sequence[str], start: Start) -> list[str]:
+    """Those files that are whole, and were made of what is there now."""
     nomenclature = run.directory / run.settings().nomenclature
     if datetime.datetime.fromtimestamp(nomenclature.stat().st_mtime) >= start.moment:
-        return False
+        return []
     done = run.call("--dry-run", "--", *paths, capture=True)
     said = done.stdout + done.stderr
-    return NOTHING in said and _entry("Config MD5", said) == start.settings and _whole(run, paths)
+    if _entry("Config MD5", said) != start.settings:
+        return []
+    jobs = [] if NOTHING in said else previews.preview(run, "--", *paths)
+    due = {path for job in jobs for path in job.outputs}
+    return [path for path in paths if path not in due and _whole(run, path)]
 
 
-def _whole(run: Run, paths: Iterable[str]) -> bool:
-    """Whether those files that have a checksum beside them are the ones that were written."""
-    full = [run.directory / path for path in paths]
+def _whole(run: Run, path: str) -> bool:
+    """Whether a file is the one that was written, where a checksum lies beside it."""
+    full = run.directory / path
     try:
-        return all(files.verify(path) for path in full if files.beside(path).exists())
+        return not files.beside(full).exists() or bool(files.verify(full))
     except StaleError:
         return False
 

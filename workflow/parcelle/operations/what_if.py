@@ -16,15 +16,13 @@ from parcelle.needs import Need
 from parcelle.operations import commands, cost, previews, upgrades
 from parcelle.operations.commands import Run
 from parcelle.operations.facts import Facts
-from parcelle.operations.previews import Job, PreviewError
-
-PLAN = "plan"
+from parcelle.operations.previews import Job
 
 HEADER = f"{'rule':<12}{'jobs':>7}{'core-hours':>12}{'memory':>11}{'disk':>11}  of"
 
 # Rules in the order in which they follow from each other.
 FLOW = (
-    *(PLAN, "inventory", "sample", "split", "train", "classify", "feature_map"),
+    *(previews.PLAN, "inventory", "sample", "split", "train", "classify", "feature_map"),
     *("mosaic", "assess", "report", "provenance"),
 )
 
@@ -54,24 +52,12 @@ def ask(run: Run) -> Answer:
         ParcelleError: Snakemake refuses, or the plan cannot be made: the message is its own.
 
     """
-    jobs = previews.preview(run)
-    stale = next((job for job in jobs if job.rule == PLAN), None)
-    if stale:
-        print(f"The plan is not up to date ({_why(stale, {})}): it is made first.", file=sys.stderr)
-        _make_plan(run)
-        jobs = previews.preview(run)
+    stale, jobs = previews.with_plan(run)
     if not jobs:
         return Answer(stale, [], [])
     with run.inside():
         facts = Facts.read(run.settings(), {job.rule: job.threads for job in jobs})
         return Answer(stale, jobs, [cost.of_job(job.rule, job.wildcards, facts) for job in jobs], facts.guessed)
-
-
-def _make_plan(run: Run) -> None:
-    """Make the plan, on the site that the profile names."""
-    done = run.call("--until", PLAN, "--quiet", "all", capture=True)
-    if done.returncode:
-        raise PreviewError(previews.said(done.stderr + done.stdout))
 
 
 def table(answer: Answer) -> list[str]:
@@ -102,7 +88,7 @@ def _doubts(answer: Answer) -> list[str]:
 def _of_rule(jobs: Sequence[Job], needs: Sequence[Need], makers: Mapping[str, str]) -> list[str]:
     """A line of a rule with its tiles, regions and seeds, and a line for each reason."""
     named = vectors.listed(sorted(job.of for job in jobs if job.of), 6)
-    reasons = Counter(_why(job, makers) for job in jobs)
+    reasons = Counter(previews.why(job, makers) for job in jobs)
     told = [reason if len(reasons) == 1 else f"{count} × {reason}" for reason, count in reasons.items()]
     return [f"{_row(jobs[0].rule, needs)}  {named}".rstrip(), *(f"{'':14}{one}" for one in told)]
 
@@ -112,12 +98,6 @@ def _row(name: str, needs: Sequence[Need]) -> str:
     hours = sum(need.core_seconds for need in needs) / 3600
     memory, disk = max(need.memory_mb for need in needs), sum(need.disk_mb for need in needs)
     return f"{name:<12}{len(needs):>7}{hours:>12.2f}{cost.size(memory):>11}{cost.size(disk):>11}"
-
-
-def _why(job: Job, makers: Mapping[str, str]) -> str:
-    """Why a job would run; what is not there yet needs no other reason."""
-    told = [previews.plain(reason, job.rule, makers) for reason in job.reasons]
-    return previews.MISSING if previews.MISSING in told else "; ".join(told)
 
 
 def main(words: list[str] | None = None) -> int:
