@@ -3,8 +3,13 @@
 import atexit
 import sys
 
+ledger = late.module("parcelle.operations.ledger")
 upgrades = late.module("parcelle.operations.upgrades")
 LAST_WORDS = []
+
+# Settings of Snakemake itself are not known yet where rules are read.
+if workflow.is_main_process and not {"-F", "--forceall"} & set(sys.argv):
+    told(ledger.refuse_unknown)(SETTINGS.results)
 
 # Not by `onstart`, which is not called where there is nothing to do: then above all somebody may wonder.
 if workflow.is_main_process and (upgraded := upgrades.notice(SETTINGS.results)):
