@@ -47,3 +47,10 @@ def test_the_class_of_the_page_refuses_what_is_not_defined(described):
     wrong[3, 1] = np.nan
     with pytest.raises(InputError):
         models.build(described).fit(wrong, LABELS, seed=1, threads=1)
+
+
+def test_the_class_of_the_page_keeps_what_the_page_says_is_checked(described, tmp_path):
+    model = models.untrained(described).fit(FEATURES, LABELS, seed=1, threads=2)
+    assert model.save(tmp_path) == ["centroids.npz"]
+    loaded = models.load(described["name"], tmp_path, [2, 5, 9])
+    assert np.array_equal(loaded.probabilities(FEATURES), model.probabilities(FEATURES))

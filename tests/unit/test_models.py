@@ -126,9 +126,24 @@ def test_what_is_no_classifier_is_refused(own, name, message):
         models.described({"name": f"{own}:{name}", "arguments": {}, "memory_mb": 1})
 
 
-def test_arguments_that_a_class_does_not_take(own):
-    described = models.described({"name": f"{own}:Nearest", "arguments": {"depth": 2}, "memory_mb": 1})
-    with pytest.raises(SettingsError, match=r"model.arguments: .*own.py:Nearest does not take them \(TypeError"):
+@pytest.mark.parametrize(
+    ("name", "arguments", "why"),
+    [
+        ("Nearest", {"depth": 2}, "got an unexpected keyword argument 'depth'"),
+        ("Needs", {}, "missing a required argument: 'power'"),
+    ],
+)
+def test_arguments_that_a_class_does_not_take_are_refused_before_any_job(own, name, arguments, why):
+    own.write_text(f"{OWN}\n\nclass Needs(Nearest):\n    def __init__(self, power): ...\n")
+    message = rf"^model.arguments: .*own.py:{name} does not take them \(TypeError: {why}\)$"
+    with pytest.raises(SettingsError, match=message):
+        models.described({"name": f"{own}:{name}", "arguments": arguments, "memory_mb": 1})
+
+
+def test_values_that_a_class_does_not_take_are_refused_when_it_is_built(own):
+    own.write_text(OWN.replace("self.power = power", "self.power = 1 / power"))
+    described = models.described({"name": f"{own}:Nearest", "arguments": {"power": 0}, "memory_mb": 1})
+    with pytest.raises(SettingsError, match=r"model.arguments: .*own.py:Nearest does not take them \(ZeroDivision"):
         models.build(described)
 
 
@@ -139,3 +154,27 @@ def test_only_a_class_that_says_so_uses_a_gpu_and_only_where_it_got_one(own, mon
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
     models.limit_gpus(0)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+
+
+@pytest.mark.parametrize("says", ["'no'", "1", "None"])
+def test_whether_a_class_uses_a_gpu_is_true_or_false(own, says):
+    own.write_text(OWN.replace("gpu = True", f"gpu = {says}"))
+    with pytest.raises(
+        SettingsError, match=rf"^model.name: .*own.py:Nearest says gpu = {says}; allowed: True or False$"
+    ):
+        models.uses_gpu(f"{own}:Nearest")
+
+
+@pytest.mark.parametrize("neighbour", ["near.py", "near/parts.py"])
+def test_a_class_that_imports_its_neighbour_is_told_what_to_do(own, neighbour):
+    own.write_text(f"from {neighbour.removesuffix('.py').replace('/', '.')} import means\n" + OWN)
+    lacks = r"own.py:Nearest cannot be imported \(ModuleNotFoundError: No module named 'near'\)"
+    with pytest.raises(SettingsError, match=f"{lacks}$"):
+        models.find(f"{own}:Nearest")
+    path = own.parent / neighbour
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("means = 1")
+    with pytest.raises(
+        SettingsError, match=f"{lacks}: near lies beside it, .*; put both into one file, or install them"
+    ):
+        models.find(f"{own}:Nearest")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from parcelle.errors import ParcelleError, SettingsError
-from parcelle.foreign import FAILURES, digest_of_file, imported, said
+from parcelle.foreign import FAILURES, digest_of_file, imported, kind, said
 
 if TYPE_CHECKING:
     from parcelle import settings as s
@@ -190,7 +190,7 @@ def _called(external: External, function: Function, series: Mapping[str, SensorS
 def _layers(made: Any, shape: tuple[int, int], refuse: Refuse) -> dict[str, np.ndarray]:
     """Name and pixels ``(row, column)`` of each feature that a function gave."""
     if not isinstance(made, Mapping):
-        raise refuse(f"gives {_kind(made)}, where a dict of name → array is expected")
+        raise refuse(f"gives {kind(made)}, where a dict of name → array is expected")
     if not made:
         raise refuse("gives no feature")
     layers: dict[str, np.ndarray] = {}
@@ -208,17 +208,11 @@ def _check(key: Any, array: Any, shape: tuple[int, int], refuse: Refuse) -> None
     if not isinstance(key, str) or not _KEYS.fullmatch(key):
         raise refuse(f"names a feature {key!r}; allowed: letters, digits, `_`, `-` and `.`")
     if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray) or array.dtype.kind not in "biuf":
-        raise refuse(f"gives {key!r} as {_kind(array)}, where an array of numbers is expected")
+        raise refuse(f"gives {key!r} as {kind(array)}, where an array of numbers is expected")
     if array.ndim not in (2, 3) or array.shape[-2:] != shape or not array.size:
         raise refuse(
             f"gives {key!r} of shape {array.shape}, where (row, column) is {shape}; or (n, row, column) for n features"
         )
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    return f"an array of {value.dtype}" if type(value) is np.ndarray else f"a {type(value).__name__}"
 
 
 def find(place: str) -> Function:

@@ -27,6 +27,15 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def kind(value: Any) -> str:
+    """What a value is, for a sentence that says what was found."""
+    if value is None:
+        return "nothing"
+    if type(value).__name__ == "ndarray":
+        return f"an array of {value.dtype}"
+    return f"a {type(value).__name__}"
+
+
 @contextmanager
 def told(what: str, kind: type[ParcelleError]) -> Iterator[None]:
     """Tell of a failure in one sentence, which begins with `what`; what is a sentence already passes unchanged."""
@@ -56,7 +65,17 @@ def imported(place: str) -> Any:
             return getattr(_of_file(str(file.resolve())), name)
         return getattr(importlib.import_module(module), name)
     except FAILURES as error:  # whatever the user's module raises
-        raise SettingsError(f"{place} cannot be imported ({said(error)})") from error
+        raise SettingsError(f"{place} cannot be imported ({said(error)}){_beside(file, error)}") from error
+
+
+def _beside(file: Path, error: BaseException) -> str:
+    """What to do about a file that imports its neighbour: Python does not look there, and jobs run elsewhere."""
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or not name:
+        return ""
+    if not any(file.with_name(neighbour).exists() for neighbour in (name, f"{name}.py")):
+        return ""
+    return f": {name} lies beside it, where it is not looked for; put both into one file, or install them as a package"
 
 
 def file_of(place: str) -> Path:

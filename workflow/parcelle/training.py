@@ -16,6 +16,7 @@ from parcelle import cube, files, models
 from parcelle.errors import InputError, StaleError
 from parcelle.hashing import number, ranks
 from parcelle.models import Classifier
+from parcelle.models.own import Own
 from parcelle.nomenclature import Nomenclature
 from parcelle.samples import Samples, Size
 from parcelle.splitting import LEARNING, VALIDATION
@@ -42,7 +43,7 @@ NODES = {"forest": 0.46, "extra-trees": 1.1}
 class Model:
     """A trained classifier, with the names of its features and the description that lies beside it."""
 
-    classifier: Classifier
+    classifier: Classifier | Own
     description: dict[str, Any]
 
     @property
@@ -104,13 +105,13 @@ def train(
         The model, and its predictions: polygon, group, tile, row, column, reference, predicted.
 
     Raises:
-        InputError: There are fewer than two classes to learn from.
+        InputError: There are fewer than two classes to learn from; or a class of the user's own fails.
 
     """
     table = sides(samples.keys, split)
     learning, validation = chosen(table, per_class, seed), table[table.side == VALIDATION]
     _refuse_one_class(learning, f"region {region!r}, seed {seed}", len(table))
-    classifier = models.build(settings)
+    classifier = models.untrained(settings)
     values = _float32(samples.values, learning.index.to_numpy())
     classifier.fit(values, learning.code.to_numpy(), seed=number(seed, region) % 2**31, threads=threads)
     description = {
@@ -149,7 +150,7 @@ def _float32(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return copied
 
 
-def _predictions(classifier: Classifier, validation: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
+def _predictions(classifier: Classifier | Own, validation: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
     """Predict the validation side from all samples' features, in their own type."""
     best = [classifier.probabilities(values[rows]).argmax(axis=1) for rows in _chunks(validation.index.to_numpy())]
     predicted = classifier.classes[np.concatenate(best)] if best else np.empty(0)
@@ -224,7 +225,12 @@ def named(model: Model, nomenclature: Nomenclature) -> Model:
 
 
 def save(model: Model, path: str) -> None:
-    """Write weights and `model.json` into one folder; the latter last, with the checksums of the former."""
+    """Write weights and `model.json` into one folder; the latter last, with the checksums of the former.
+
+    Raises:
+        InputError: A class of the user's own does not write what it reads.
+
+    """
     folder = Path(path).parent
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
@@ -242,7 +248,8 @@ def load(path: str, features: list[str]) -> Model:
 
     Raises:
         StaleError: A file of it is not what was written.
-        InputError: It was trained on other features; the first difference is named.
+        InputError: It was trained on other features; the first difference is named. Or a class of the user's own does
+            not read what it wrote.
 
     """
     description = files.read_json(path)
@@ -253,4 +260,4 @@ def load(path: str, features: list[str]) -> Model:
                 f"{folder / name} is not the one that was written. Make it again: snakemake --forcerun {path}"
             )
     cube.check_features(features, description["features"], path)
-    return Model(models.find(description["name"]).load(folder), description)
+    return Model(models.load(description["name"], folder, description["classes"]), description)

@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from parcelle.errors import SettingsError
 from parcelle.foreign import FAILURES, digest_of_file, imported, said
+from parcelle.models import own
 
 MODELS = {
     "forest": "parcelle.models.forest:Forest",
@@ -88,7 +89,7 @@ def described(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What a trained model depends on of its section of the settings; of a class of the user's own, its file too.
 
     Raises:
-        SettingsError: It cannot be imported, or it is no classifier.
+        SettingsError: It cannot be imported, it is no classifier, or it does not take the arguments.
 
     """
     if settings["name"] in MODELS:
@@ -99,6 +100,7 @@ def described(settings: Mapping[str, Any]) -> dict[str, Any]:
         digest = digest_of_file(settings["name"], found)
     except SettingsError as error:
         raise SettingsError(f"model.name: {error}") from error
+    _refuse_arguments(found, settings)
     return {"name": settings["name"], "arguments": settings["arguments"], "digest": digest}
 
 
@@ -108,6 +110,18 @@ def _refuse_other(found: Any, name: str) -> None:
         raise SettingsError(f"{name} is no Python class, but a {type(found).__name__}")
     if missing := [method for method in _METHODS if not callable(getattr(found, method, None))]:
         raise SettingsError(f"{name} is no classifier: it has no method `{missing[0]}`")
+
+
+def _refuse_arguments(found: Any, settings: Mapping[str, Any]) -> None:
+    """Refuse arguments by their names, before any job; what their values do is seen only when a model is built."""
+    try:
+        signature = inspect.signature(found)
+    except (TypeError, ValueError):  # such as a class written in C says nothing of its arguments
+        return
+    try:
+        signature.bind(**settings["arguments"])
+    except TypeError as error:
+        raise SettingsError(f"model.arguments: {settings['name']} does not take them ({said(error)})") from error
 
 
 def build(described: Mapping[str, Any]) -> Classifier:
@@ -126,9 +140,47 @@ def build(described: Mapping[str, Any]) -> Classifier:
         raise SettingsError(f"model.arguments: {described['name']} does not take them ({said(error)})") from error
 
 
+def untrained(described: Mapping[str, Any]) -> "Classifier | own.Own":
+    """Build a classifier, as `build`; what one of the user's own gives is looked at.
+
+    Raises:
+        SettingsError: It does not take its arguments.
+
+    """
+    classifier = build(described)
+    return classifier if described["name"] in MODELS else own.Own(described["name"], classifier)
+
+
+def load(name: str, folder: Path, classes: Sequence[int]) -> "Classifier | own.Own":
+    """Read a trained classifier; what one of the user's own gives is looked at, those of Parcelle are tested.
+
+    Args:
+        name: Of the model.
+        folder: Where its weights are.
+        classes: Codes that it has learnt.
+
+    Raises:
+        SettingsError: There is no such model.
+        InputError: It is one of the user's own, and what it reads is no such classifier.
+
+    """
+    found = find(name)
+    return found.load(folder) if name in MODELS else own.load(name, found, folder, classes)
+
+
 def uses_gpu(name: str) -> bool:
-    """Whether a model can use a GPU; those that come with Parcelle do not."""
-    return name not in MODELS and bool(getattr(find(name), "gpu", False))
+    """Whether a model can use a GPU; those that come with Parcelle do not.
+
+    Raises:
+        SettingsError: A class of the user's own says neither that it can nor that it cannot.
+
+    """
+    if name in MODELS:
+        return False
+    says = getattr(find(name), "gpu", False)
+    if not isinstance(says, bool):
+        raise SettingsError(f"model.name: {name} says gpu = {says!r}; allowed: True or False")
+    return says
 
 
 def limit_gpus(number: int) -> None:
