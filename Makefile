@@ -11,8 +11,15 @@ DIRECTORY := $(CURDIR)
 
 .PHONY: help demo profile what-if cost efficiency verify resume test test-slurm test-faults bench bench-nation bench-needs bench-strip bench-peers bench-full lint format generate docs lock clean
 
+# What a user types first, in that order; the rest is for contributors.
+FIRST := demo profile cost what-if resume efficiency verify
+LISTED = sed -E 's/^([a-z-]+):.*\#\# /make \1\t/' | expand -t 20
+
 help:  ## Show what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
+	@for name in $(FIRST); do grep -hE "^$$name:.*##" Makefile; done | $(LISTED)
+	@echo
+	@echo "For contributors:"
+	@grep -hE '^[a-z-]+:.*##' Makefile | grep -vE '^($(subst $(eval ) ,|,$(FIRST))):' | $(LISTED)
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Parcelle needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
@@ -20,12 +27,17 @@ $(VENV)/made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
+# So that `python -m parcelle.operations.resume` works from any folder while the environment is active.
+FIND = $(BIN)/python -c 'import pathlib, sys, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "parcelle.pth").write_text(sys.argv[1] + "\n", encoding="utf-8")' "$(CURDIR)/workflow"
+
 $(VENV)/light: requirements/light.txt $(VENV)/made
 	$(PIP) --require-hashes -r $<
+	@$(FIND)
 	@touch $@
 
 $(VENV)/dev: requirements/dev.txt $(VENV)/made
 	$(PIP) --require-hashes -r $<
+	@$(FIND)
 	@touch $@ $(VENV)/light
 
 $(VENV)/docs: requirements/docs.txt $(VENV)/light
@@ -34,32 +46,32 @@ $(VENV)/docs: requirements/docs.txt $(VENV)/light
 
 demo: $(VENV)/light  ## Generate a small country and map it
 	PYTHONPATH=workflow $(BIN)/python -m parcelle.demo demo
-	$(BIN)/snakemake --cores $(CORES) --quiet rules
+	$(BIN)/snakemake --cores "$(CORES)" --quiet rules
 	@PYTHONPATH=workflow $(BIN)/python -m parcelle.demo.truth demo demo/results
 	@echo
 	@echo "The report:  demo/results/report/index.html"
 	@echo "The map:     demo/results/mosaic/class.tif (cloud-optimised GeoTIFF; open it in QGIS)"
 
-profile: $(VENV)/light  ## Write your own profile: snakemake --profile slurm works anywhere (DIRECTORY=/shared/run)
-	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.user_profile $(NAME) --directory $(DIRECTORY) $(if $(CONFIG),--configfile $(CONFIG)) $(if $(TO),--to $(TO)) $(if $(FORCE),--force)
+profile: $(VENV)/light  ## Write your own profile: snakemake --profile slurm works anywhere (DIRECTORY=/shared/run CONFIG=country.yaml)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.user_profile "$(NAME)" --directory "$(DIRECTORY)" $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(TO),--to "$(TO)") $(if $(FORCE),--force)
 
-what-if: $(VENV)/light  ## Say which jobs a run would make now, why, and what they cost (CONFIG=country.yaml)
-	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.what_if $(if $(CONFIG),--configfile $(CONFIG)) $(if $(PROFILE),--profile $(PROFILE))
+what-if: $(VENV)/light  ## Say which jobs a run would make now, why, and what they cost (CONFIG=country.yaml PROFILE=slurm)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.what_if $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(PROFILE),--profile "$(PROFILE)")
 
-cost: $(VENV)/light  ## Say what a run costs, before it runs (CONFIG=country.yaml)
-	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.cost $(if $(CONFIG),--configfile $(CONFIG)) $(if $(PROFILE),--profile $(PROFILE))
+cost: $(VENV)/light  ## Say what a run costs, before it runs (CONFIG=country.yaml PROFILE=slurm)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.cost $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(PROFILE),--profile "$(PROFILE)")
 
-verify: $(VENV)/light  ## Compare all files with the checksums that a run noted (CONFIG=country.yaml)
-	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.verify $(if $(CONFIG),--configfile $(CONFIG)) $(if $(PROFILE),--profile $(PROFILE))
+verify: $(VENV)/light  ## Compare all files with the checksums that a run noted (CONFIG=country.yaml PROFILE=slurm)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.verify $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(PROFILE),--profile "$(PROFILE)")
 
-resume: $(VENV)/light  ## Go on with a run whose main process died (CONFIG=country.yaml PROFILE=profiles/slurm CANCEL=1)
-	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.resume $(if $(CONFIG),--configfile $(CONFIG)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(CANCEL),--cancel) $(if $(ENDED),--ended)
+resume: $(VENV)/light  ## Go on with a run whose main process died (CONFIG=country.yaml PROFILE=slurm; CANCEL=1 cancels its jobs; ENDED=1: nothing of it runs where it was started)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.resume $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(CANCEL),--cancel) $(if $(ENDED),--ended)
 
-efficiency: $(VENV)/light  ## Compare what a run cost with what was foretold (CONFIG=country.yaml)
-	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.efficiency $(if $(CONFIG),--configfile $(CONFIG)) $(if $(PROFILE),--profile $(PROFILE))
+efficiency: $(VENV)/light  ## Compare what a run cost with what was foretold (CONFIG=country.yaml PROFILE=slurm)
+	@PYTHONPATH=workflow $(BIN)/python -m parcelle.operations.efficiency $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(PROFILE),--profile "$(PROFILE)")
 
 test: $(VENV)/dev  ## Run all tests
-	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -n $(CORES) --dist loadfile
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n "$(CORES)" --dist loadfile
 
 # They start a cluster of their own on this machine, as root, and install it where it is missing.
 test-slurm: $(VENV)/dev  ## Map the demo on a SLURM cluster, and try three faults: 4 minutes (WHICH="TestDemo": some of it)
@@ -109,14 +121,14 @@ lint: $(VENV)/dev  ## Check style, types and the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakefmt --check Snakefile workflow
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakefmt --check Snakefile workflow
 	PARCELLE_DATA=data $(BIN)/snakemake --lint --configfile config/examples/flanders-2018.yaml
 	PYTHONPATH=workflow $(BIN)/python -m parcelle.reference_pages --check
 
 format: $(VENV)/dev  ## Write code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakefmt Snakefile workflow
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakefmt Snakefile workflow
 
 generate: $(VENV)/light  ## Write the pages and the schema that follow from the settings
 	PYTHONPATH=workflow $(BIN)/python -m parcelle.reference_pages

@@ -43,6 +43,8 @@ def checked(content):
         settings.refuse_repeated(path)
     found = settings.read(content)
     settings.refuse_file(found.results, "results")
+    if found.scratch:
+        settings.refuse_file(found.scratch, "scratch")
     return found
 
 

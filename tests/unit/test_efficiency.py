@@ -1,7 +1,7 @@
 """What a run took, from records that are known by heart."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from unit.test_cost import facts
@@ -97,6 +97,14 @@ def test_jobs_that_are_not_done_are_counted_by_their_state():
 
 
 @pytest.mark.usefixtures("foretold")
+def test_a_record_of_other_wildcards_is_that_of_no_job():
+    known = replace(record("sample", "a"), wildcards={"region": "a"})
+    found = efficiency.of_run(facts(), [known, record("plan")], {})
+    assert [row.rule for row in found.rows] == ["plan", "all"]
+    assert found.others == {"without a record": 24}
+
+
+@pytest.mark.usefixtures("foretold")
 def test_nothing_is_divided_by_nothing():
     found = efficiency.of_run(facts(), [record("plan", seconds=0.0, cpu_seconds=0.0, asked_mb=0)], {})
     assert (found.rows[0].cpu, found.rows[0].memory, found.rows[0].queued_seconds) == (None, None, None)
@@ -177,6 +185,12 @@ def test_an_accounting_that_does_not_answer_is_none(sacct):
     sacct("echo 'sacct: error: Slurm accounting storage is disabled' >&2; exit 1")
     assert slurm.accounts(["12"]) == {}
     assert slurm.accounts([]) == {}
+
+
+@pytest.mark.parametrize("said", ["12|x|y|z", "12|2026-01-01T10:00:00|2026-01-01T10:00:42|many", "\\377\\376"])
+def test_an_accounting_that_answers_something_else_is_none(sacct, said):
+    sacct(f"printf '{said}\\n'")
+    assert slurm.accounts(["12"]) == {}
 
 
 def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys):

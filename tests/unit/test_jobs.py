@@ -148,6 +148,95 @@ def test_what_is_no_record_is_passed_over(tmp_path):
     assert jobs.read(tmp_path) == []
 
 
+WRITTEN = {
+    "rule": "train",
+    "wildcards": {"region": "north", "seed": "0"},
+    "state": "refused",
+    "message": "a.tif is empty",
+    "attempt": 2,
+    "threads": 1,
+    "asked_mb": 900,
+    "asked_minutes": 20,
+    "gpu": 0,
+    "host": "node1",
+    "pid": 1,
+    "slurm_job": "5",
+    "partition": None,
+    "started": "2026-01-01T00:00:00+00:00",
+    "seconds": 1,
+    "cpu_seconds": 0.5,
+}
+
+
+def put(folder, text, name="north.0"):
+    path = folder / f"jobs/train/{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_record_as_it_is_written_is_read(tmp_path):
+    put(tmp_path, json.dumps(WRITTEN))
+    assert (only(tmp_path).attempt, only(tmp_path).name) == (2, "train north/0")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attempt": "2"},
+        {"attempt": None},
+        {"attempt": True},
+        {"threads": 2.5},
+        {"seconds": "abc"},
+        {"seconds": float("nan")},
+        {"cpu_seconds": -1},
+        {"asked_mb": 10**400},
+        {"wildcards": None},
+        {"wildcards": ["north", "0"]},
+        {"wildcards": {"region": "north", "seed": 0}},
+        {"wildcards": {"region": "south", "seed": "0"}},
+        {"rule": "plan"},
+        {"slurm_job": 5},
+        {"partition": []},
+        {"host": "\ud800"},
+        {"state": ["done"]},
+        {"state": "well"},
+        {"message": {}},
+        {"started": "x"},
+        {"started": "2026-01-01T00:00:00"},
+        {"started": None},
+        {"started": "9999-12-31T23:59:59+00:00", "seconds": 10},
+        {"more": 1},
+    ],
+)
+def test_a_record_that_is_not_as_written_is_none_and_no_job_fails_for_it(tmp_path, changes):
+    put(tmp_path, json.dumps(WRITTEN | changes))
+    assert jobs.read(tmp_path) == []
+    assert jobs.refusals(tmp_path, jobs.now()) == []
+    assert not jobs.refused(tmp_path, "train", WRITTEN["wildcards"], jobs.now())
+    with jobs.recorded(job(tmp_path)):
+        pass
+    assert (only(tmp_path).state, only(tmp_path).attempt) == ("done", 1)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "\0", "5", "null"])
+def test_what_is_no_json_of_a_record_is_passed_over(tmp_path, text):
+    put(tmp_path, text)
+    assert jobs.read(tmp_path) == []
+
+
+def test_what_is_no_file_is_passed_over(tmp_path):
+    put(tmp_path, json.dumps(WRITTEN))
+    os.mkfifo(tmp_path / "jobs/train/pipe.json")
+    (tmp_path / "jobs/train/folder.json").mkdir()
+    assert len(jobs.read(tmp_path)) == 1
+
+
+def test_a_copy_of_a_record_does_not_count_twice(tmp_path):
+    for name in ("north.0", "north.0 copy"):
+        put(tmp_path, json.dumps(WRITTEN), name)
+    assert len(jobs.read(tmp_path)) == 1
+
+
 def test_drafts_of_one_file_are_swept_and_no_others(tmp_path):
     own = [
         ".a.0123456789ab.tif",

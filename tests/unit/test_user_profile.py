@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from parcelle.errors import InputError, StaleError
+from parcelle.errors import InputError, ParcelleError, StaleError
 from parcelle.operations import user_profile
 from parcelle.operations.user_profile import Asked, write
 
@@ -96,7 +96,7 @@ def test_what_was_edited_by_hand_is_not_overwritten(asked, name):
         write(asked)
     assert str(error.value) == (
         f"{path} was edited by hand, or not made by this command: nothing was written. "
-        f"Compare it with {SLURM}, or replace it with --force, which keeps it as {path}.old."
+        f"Compare it with {SLURM}, or replace it with --force (make profile FORCE=1), which keeps it as {path}.old."
     )
     assert {p: p.read_text() for p in asked.to.iterdir()} == before
 
@@ -109,6 +109,70 @@ def test_force_keeps_what_was_there(asked):
     write(asked, force=True)
     assert (asked.to / "profile.yaml.old").read_text() == "jobs: 7\n"
     assert read(asked)["executor"] == "slurm"
+
+
+def test_force_overwrites_nothing_that_it_kept_before(asked):
+    asked.to.mkdir(parents=True)
+    path = asked.to / "profile.yaml"
+    for number, suffix in enumerate(("old", "old2", "old3")):
+        path.write_text(f"jobs: {number}\n")
+        with pytest.raises(StaleError, match=rf"which keeps it as {path}\.{suffix}\.$"):
+            write(asked)
+        write(asked, force=True)
+    kept = [path.with_name(f"profile.yaml.{suffix}").read_text() for suffix in ("old", "old2", "old3")]
+    assert kept == ["jobs: 0\n", "jobs: 1\n", "jobs: 2\n"]
+
+
+def test_the_profile_says_what_a_second_time_does_to_it(asked):
+    write(asked)
+    head = (asked.to / "profile.yaml").read_text().splitlines()[:5]
+    assert head[2:4] == [
+        "# Edit here what your site needs: once edited, a second `make profile` does not overwrite it (FORCE=1 does,",
+        "# and keeps it under another name). As long as nobody edited it, it is written anew.",
+    ]
+
+
+@pytest.mark.parametrize("name", ["config", "config/slurm"])
+def test_a_file_in_the_place_of_the_folder_is_named(asked, tmp_path, name):
+    place = tmp_path / name
+    place.parent.mkdir(exist_ok=True)
+    place.touch()
+    with pytest.raises(ParcelleError) as error:
+        write(asked)
+    assert str(error.value) == (
+        f"{asked.to} cannot be written (Not a directory: {place}): name another folder with --to "
+        "(make profile TO=folder)."
+    )
+
+
+def test_a_checksum_that_is_no_text_is_that_of_an_edited_file(asked):
+    write(asked)
+    (asked.to / "profile.yaml.sha256").write_bytes(b"\xff\xfe")
+    with pytest.raises(StaleError, match="was edited by hand"):
+        write(asked)
+
+
+def test_a_folder_that_cannot_be_written_is_named(asked, monkeypatch):
+    def full(path):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(user_profile.files, "whole", full)
+    with pytest.raises(ParcelleError) as error:
+        write(asked)
+    assert str(error.value).startswith(f"{asked.to} cannot be written (No space left on device: {asked.to}/")
+
+
+def test_a_home_that_is_a_file_ends_in_a_sentence(tmp_path, monkeypatch, capsys):
+    home = tmp_path / "home"
+    home.touch()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert user_profile.main(["slurm"]) == 1
+    assert capsys.readouterr().out == (
+        f"{home}/.config/snakemake/slurm cannot be written (Not a directory: {home}): name another folder with --to "
+        "(make profile TO=folder).\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def change_reference(folder, function):
         ({"window": {"sise": 3}}, "window.sise: unknown setting; allowed here: size"),
         ({"model": {"name": "forest", "tree": 3}}, "model.tree: unknown setting; allowed here: name, trees, depth"),
         ({"seeds": 0}, "seeds: found 0"),
+        ({"scratch": "settings.yaml"}, "scratch: settings.yaml is there, and is no folder: name another folder"),
         ({"results": "settings.yaml/x"}, "results: settings.yaml is there, and is no folder: name another folder"),
         ({"nomenclature": "nowhere.csv"}, "nomenclature nowhere.csv cannot be read"),
     ],

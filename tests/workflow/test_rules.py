@@ -86,6 +86,13 @@ def test_examples_name_the_variable_they_need():
     assert "environment variable PARCELLE_DATA is not set" in said.stderr + said.stdout
 
 
+def test_what_the_profile_of_slurm_leaves_to_a_site_can_be_uncommented():
+    text = (country.ROOT / "profiles/slurm/profile.yaml").read_text()
+    profile = yaml.safe_load(re.sub(r"(?m)^( *)#(?=\w|  \w)", r"\1", text))
+    assert profile["default-resources"] == {"slurm_account": "demo", "node_scratch": "'TMPDIR'"}
+    assert profile["set-resources"] == {"train": {"slurm_partition": "gpu", "qos": "long"}}
+
+
 def test_profiles_leave_partitions_and_resources_to_what_jobs_need():
     profile = yaml.safe_load((country.ROOT / "profiles/slurm/profile.yaml").read_text())
     assert "set-resources" not in profile and list(profile["default-resources"]) == ["slurm_account"]

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import parcelle
 from parcelle import files
+from parcelle.errors import StaleError
 from parcelle.operations.jobs import Record
 from parcelle.provenance import LOCK, Code
 from parcelle.settings import Publication, Settings
@@ -242,7 +243,7 @@ def _began(records: Sequence[Record]) -> datetime.datetime | None:
 
 
 def _ended(records: Sequence[Record]) -> datetime.datetime | None:
-    return max((_started(r) + datetime.timedelta(seconds=r.seconds) for r in records), default=None)
+    return max((record.ended for record in records), default=None)
 
 
 def _started(record: Record) -> datetime.datetime:
@@ -289,20 +290,40 @@ def read(path: str | Path) -> Listed:
     """Read what a crate lists.
 
     Raises:
-        StaleError: It is missing, or not the one that was written.
+        StaleError: It is missing, or not the one that was written; or somebody edited it, and its checksum too.
 
     """
-    folder, content = Path(path).parent, files.read_json(path)
+    try:
+        return _listed(files.read_json(path), Path(path).parent)
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
+        raise StaleError(edited(path)) from None
+
+
+def edited(path: str | Path) -> str:
+    """What is said of a file whose checksum fits, and which no job wrote so."""
+    again = f"Make it again: snakemake --forcerun {path}"
+    return f"{path} does not say what a run writes there: somebody edited it. {again}"
+
+
+def _listed(content: Any, folder: Path) -> Listed:
+    """What JSON-LD lists; what `describe` does not write raises whatever it raises."""
     entities = {entity["@id"]: entity for entity in content["@graph"]}
     run = entities["#run"]
 
     def listed(names: Iterable[str]) -> dict[Path, str]:
-        return {_place(name, folder): entities[name]["sha256"] for name in names}
+        return {_place(name, folder): _text(entities[name]["sha256"]) for name in names}
 
     beside = [name for name in _ABOUT if name in entities]
+    software = [entity for entity in entities.values() if entity["@type"] == "SoftwareApplication"]
     return Listed(
         published=listed(part["@id"] for part in run["result"]),
         inputs=listed(part["@id"] for part in run["object"] if part["@id"] not in beside),
         own=listed(beside),
-        versions={e["name"]: e["softwareVersion"] for e in entities.values() if e["@type"] == "SoftwareApplication"},
+        versions={_text(entity["name"]): _text(entity["softwareVersion"]) for entity in software},
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

@@ -22,6 +22,9 @@ ROOT = Path(__file__).parents[3]
 # Where the Snakefile looks if no settings are named.
 EXAMPLE = "config/config.yaml"
 
+# Of these, a run that began has at least one among its results.
+TRACES = ("plan.json", "jobs", "provenance")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -51,12 +54,12 @@ class Run:
         """Take a run from the arguments of a command; what they leave open, the profile may say.
 
         Raises:
-            SettingsError: The profile or the settings are not there, or the profile cannot be read.
+            SettingsError: The profile, the folder or the settings are not there, or the profile cannot be read.
 
         """
-        profile = _profile(arguments.profile) if arguments.profile else {}
-        directory = Path(arguments.directory or profile.get("directory") or ".").absolute()
-        named = arguments.configfile or _first(profile.get("configfile"))
+        profile = _Profile.of(arguments.profile)
+        directory = _folder(arguments.directory or profile.text("directory", "name one folder there") or ".")
+        named = arguments.configfile or profile.text("configfile", "name one file of settings there")
         configfile = Path(named).absolute() if named else directory / EXAMPLE
         if not configfile.is_file():
             raise SettingsError(f"{configfile} is not there: name the settings of the run with --configfile.")
@@ -67,7 +70,7 @@ class Run:
             cores=arguments.cores or (None if arguments.profile else "all"),
             named=named is not None,
             words=tuple(arguments.words),
-            threads=_threads(profile.get("set-threads") or {}),
+            threads=_threads(profile.content.get("set-threads") or {}),
         )
 
     def command(self, *words: str | Path) -> list[str]:
@@ -87,28 +90,58 @@ class Run:
         """The settings, checked; paths in them start from `directory`.
 
         Raises:
-            SettingsError: Something in them is wrong.
+            SettingsError: Something in them is wrong; the file is named.
 
         """
+        content = _content(self.configfile)
+        if not isinstance(content, dict):
+            raise SettingsError(
+                f"{self.configfile} holds no settings such as `tiles: [31TCJ]`: write them there, or name another "
+                "file with --configfile."
+            )
         settings.refuse_repeated(self.configfile)
-        return settings.read(yaml.safe_load(self.configfile.read_text(encoding="utf-8")) or {})
+        try:
+            return settings.read(content)
+        except SettingsError as error:
+            raise SettingsError(f"{self.configfile}: {error}") from None
 
     def results(self) -> Path:
         """Folder of all outputs, absolute."""
         return self.directory / self.settings().results
+
+    def refuse_nothing(self) -> None:
+        """Refuse a run of which nothing is there.
+
+        Raises:
+            SettingsError: There is neither a plan nor a record of a job or of the run.
+
+        """
+        results = self.results()
+        if not any((results / name).exists() for name in TRACES):
+            raise SettingsError(
+                f"{results} holds no run: name the folder of the run with --directory, or its --profile."
+            )
 
     def inside(self) -> contextlib.AbstractContextManager[None]:
         """Work in the folder of the run, as Snakemake does: paths of the settings are found."""
         return contextlib.chdir(self.directory)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a command the arguments that say which run it is about."""
+def add_arguments(parser: argparse.ArgumentParser, snakemake: bool = True) -> None:
+    """Give a command the arguments that say which run it is about.
+
+    Args:
+        parser: Of the command.
+        snakemake: Whether it calls Snakemake, and so takes words for it: elsewhere they would be dropped in silence.
+
+    """
     parser.add_argument("--configfile", help=f"settings of the run; if not given, {EXAMPLE} in the run's folder")
     parser.add_argument("--profile", help="Snakemake profile, such as profiles/slurm; if not given, this machine")
     parser.add_argument("--directory", help="folder of the run, if it is not the one where you are")
     parser.add_argument("--cores", help="cores to use on this machine, all if not given")
-    parser.add_argument("words", nargs="*", help="further words for snakemake, after `--`")
+    parser.set_defaults(words=[])
+    if snakemake:
+        parser.add_argument("words", nargs="*", help="further words for snakemake, after `--`")
 
 
 def environment() -> dict[str, str]:
@@ -117,20 +150,78 @@ def environment() -> dict[str, str]:
     return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-def _first(given: str | Sequence[str] | None) -> str | None:
-    """A profile names one file of settings, or a list."""
-    return given if given is None or isinstance(given, str) else given[0]
+@dataclass(frozen=True)
+class _Profile:
+    """What a profile says, and where it was read; nothing where none is named."""
+
+    place: Path
+    content: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, name: str | None) -> Self:
+        """Read a profile, if one is named."""
+        if not name:
+            return cls(Path(), {})
+        place = _place(name)
+        content = _content(place)
+        if not isinstance(content, dict | None):
+            raise SettingsError(f"{place} is no group of settings such as `jobs: 8`: mend it, or name another profile.")
+        return cls(place, content or {})
+
+    def text(self, word: str, mend: str) -> str | None:
+        """One value: text, or a list of one. Snakemake merges several files of settings, which nobody else does."""
+        given = self.content.get(word)
+        found = given[0] if isinstance(given, list) and len(given) == 1 and word == "configfile" else given
+        if found is None or isinstance(found, str):
+            return found
+        raise SettingsError(f"{word} in {self.place} is {given}: {mend}.")
+
+
+def _content(path: Path) -> Any:
+    """Read YAML.
+
+    Raises:
+        SettingsError: It cannot be read, or is none.
+
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read ({error.strerror}): name another file, or mend its rights."
+        ) from None
+    except RecursionError:
+        raise SettingsError(f"{path} is no YAML that can be read: its groups stand too deep in each other.") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise SettingsError(f"{path} is no YAML that can be read: {error}") from None
+
+
+def _folder(given: str) -> Path:
+    """Folder of a run, absolute."""
+    folder = Path(given).absolute()
+    if not folder.is_dir():
+        raise SettingsError(
+            f"{folder} is no folder: name the folder of the run with --directory, or `directory` in the profile."
+        )
+    return folder
 
 
 def _threads(given: Mapping[str, object] | str | Sequence[str]) -> dict[str, int]:
     """Cores by rule, as a profile sets them: a mapping, or words such as `classify=8`."""
-    if not isinstance(given, Mapping):
-        words = given.split() if isinstance(given, str) else given
-        given = dict(str(word).partition("=")[::2] for word in words)
     try:
-        return {rule: int(str(cores)) for rule, cores in given.items()}
-    except ValueError:
-        raise SettingsError(f"set-threads in the profile is {dict(given)}: give each rule a whole number.") from None
+        found = {rule: int(str(cores)) for rule, cores in _pairs(given).items()}
+    except (ValueError, TypeError):
+        found = {"": 0}
+    if any(cores < 1 for cores in found.values()):
+        raise SettingsError(f"set-threads in the profile is {given}: give each rule a whole number of at least 1.")
+    return found
+
+
+def _pairs(given: Mapping[str, object] | str | Sequence[str]) -> Mapping[str, object]:
+    if isinstance(given, Mapping):
+        return given
+    words = given.split() if isinstance(given, str) else given
+    return dict(str(word).partition("=")[::2] for word in words)
 
 
 def _absolute(profile: str | None) -> str | None:
@@ -138,17 +229,14 @@ def _absolute(profile: str | None) -> str | None:
     return str(Path(profile).absolute()) if profile and Path(profile).exists() else profile
 
 
-def _profile(name: str) -> dict[str, Any]:
-    """Read a profile where Snakemake looks for it: a folder or a file, or a name among the user's or the site's."""
+def _place(name: str) -> Path:
+    """File of a profile, where Snakemake looks: a folder or a file, or a name among the user's or the site's."""
     folders = [Path(), _config_folder(), Path("/etc/xdg/snakemake")]
     places = [folder / name / file for folder in folders for file in ("profile.yaml", "config.yaml")]
     found = next((place for place in [Path(name), *places] if place.is_file()), None)
     if found is None:
         raise SettingsError(f"profile {name!r} is not there: name its folder, such as profiles/slurm.")
-    try:
-        return yaml.safe_load(found.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{found} is no YAML that can be read: {error}") from None
+    return found
 
 
 def _config_folder() -> Path:

@@ -143,8 +143,9 @@ def of_run(
         but: Rules to leave out.
 
     """
-    known = {(rule, *wildcards.values()) for rule, wildcards in cost.jobs_of(facts) if rule not in but}
-    own = [record for record in records if (record.rule, *record.wildcards.values()) in known]
+    known = [(rule, wildcards) for rule, wildcards in cost.jobs_of(facts) if rule not in but]
+    places = {(rule, *sorted(wildcards.items())) for rule, wildcards in known}
+    own = [record for record in records if (record.rule, *sorted(record.wildcards.items())) in places]
     found = [_job(record, facts, accounts) for record in own if record.state == "done"]
     of_rules = [[job for job in found if job.record.rule == rule] for rule in cost.RULES]
     rows = [Row.of(of_rule[0].record.rule, of_rule) for of_rule in of_rules if of_rule]
@@ -227,11 +228,12 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m parcelle.operations.efficiency", description="Compare what a run cost with what was foretold."
     )
-    commands.add_arguments(parser)
+    commands.add_arguments(parser, snakemake=False)
     parser.add_argument("--json", action="store_true", help="write the tables as JSON")
     arguments = parser.parse_args(words)
     try:
         run = Run.of(arguments)
+        run.refuse_nothing()
         with run.inside():
             found = of_results(run.settings())
     except ParcelleError as error:

@@ -24,6 +24,14 @@ log = logging.getLogger(__name__)
 
 FOLDER = "jobs"
 
+STATES = ("running", "done", "refused", "failed")
+
+_WHOLE_NUMBERS = ("attempt", "threads", "asked_mb", "asked_minutes", "gpu", "pid")
+_NUMBERS = ("seconds", "cpu_seconds", "peak_mb", "output_mb")
+
+# No number of a record is as large; those that are cannot be reckoned with.
+_TOO_MUCH = 2**53
+
 # Clocks of two machines of a cluster may differ by as much.
 SKEW = datetime.timedelta(minutes=1)
 
@@ -82,11 +90,35 @@ class Record:
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
-        """Read a record; None where there is none that can be read, since nothing depends on it."""
+        """Read a record; None where there is none as `write` writes them, since nothing depends on it."""
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            # A named pipe would let every job wait that counts its attempts.
+            found = cls(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+            return found if found and found._is_whole() and found._is_of(path) else None
+        except (OSError, ValueError, TypeError, OverflowError, RecursionError):
             return None
+
+    def _is_whole(self) -> bool:
+        """Whether all values are of their kinds, so that whoever reads it can reckon with them."""
+        return (
+            all(_is_text(value) for value in (self.rule, self.host, self.started))
+            and all(value is None or _is_text(value) for value in (self.message, self.slurm_job, self.partition))
+            and isinstance(self.wildcards, dict)
+            and all(_is_text(value) for pair in self.wildcards.items() for value in pair)
+            and all(_is_number(getattr(self, name), int) for name in _WHOLE_NUMBERS)
+            and all(_is_number(getattr(self, name), int | float) for name in _NUMBERS)
+            and self.state in STATES
+            and self.ended.tzinfo is not None
+        )
+
+    def _is_of(self, path: Path) -> bool:
+        """Whether it lies where `write` puts it: a copy of a record is none."""
+        return place(path.parents[2], self.rule, self.wildcards) == path
+
+    @property
+    def ended(self) -> datetime.datetime:
+        """When it ended, or when it was written last."""
+        return datetime.datetime.fromisoformat(self.started) + datetime.timedelta(seconds=self.seconds)
 
     def write(self, results: str | Path) -> None:
         """Write it under its name; a full disk must not turn a job that is done into one that failed."""
@@ -100,6 +132,16 @@ class Record:
     def refused_since(self, since: datetime.datetime) -> bool:
         """Whether it refused, in a run that began then."""
         return self.state == "refused" and datetime.datetime.fromisoformat(self.started) >= since - SKEW
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is text that can be written again: what is not raises."""
+    return isinstance(value, str) and value.encode() is not None
+
+
+def _is_number(value: object, kind: Any) -> bool:
+    """Whether it is a number of a kind, from 0; neither `true` nor NaN is one."""
+    return isinstance(value, kind) and not isinstance(value, bool) and 0 <= value < _TOO_MUCH
 
 
 def now() -> datetime.datetime:

@@ -19,6 +19,9 @@ RULES = ("rule_", "group_")
 # Numbers of jobs in one command.
 CHUNK = 500
 
+# Seconds that a command has to answer: while a controller changes over, they hang.
+PATIENCE = 60.0
+
 
 class ClusterError(ParcelleError):
     """A command of SLURM failed."""
@@ -52,6 +55,8 @@ def queue(folder: Path) -> list[Queued]:
     if shutil.which("squeue") is None:
         return []
     said = _said(["squeue", "--noheader", f"--user={getpass.getuser()}", f"--format={FORMAT}"])
+    if not _is_text(said):
+        raise ClusterError(_unanswered("squeue", "what it prints is no text"))
     return [job for job in parse(said) if job.comment.startswith(RULES) and _same(job.folder, folder)]
 
 
@@ -89,11 +94,26 @@ def states(found: Mapping[str, str] | None, requeue: bool) -> dict[str, str]:
 
 
 def _said(command: Sequence[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise ClusterError(_unanswered(command[0], f"nothing in {PATIENCE:g} s")) from None
+    except OSError as error:
+        raise ClusterError(_unanswered(command[0], str(error.strerror))) from None
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-        raise ClusterError(f"{command[0]} does not answer ({reason[0]}): try again once the cluster does.")
+        raise ClusterError(_unanswered(command[0], reason[0]))
     return done.stdout
+
+
+def _unanswered(command: str, why: str) -> str:
+    return f"{command} does not answer ({why}): try again once the cluster does."
+
+
+def _is_text(table: str) -> bool:
+    """Whether all is text but the folders, which may have any letters: else jobs might be missed."""
+    heads = ("".join(line.split("|", 3)[:3]) for line in table.splitlines())
+    return "\0" not in table and all(head.isprintable() and "\ufffd" not in head for head in heads)
 
 
 def _same(one: str, other: Path) -> bool:
@@ -122,7 +142,7 @@ def accounts(numbers: Sequence[str]) -> dict[str, Account]:
         words = ["--noheader", "--parsable2", "--noconvert", "--format=JobID,Submit,Start,MaxRSS", f"--jobs={some}"]
         try:
             found |= parse_accounts(_said(["sacct", *words]))
-        except ClusterError:
+        except (ClusterError, ValueError):
             return {}
     return found
 

@@ -32,19 +32,28 @@ def notice(results: str | Path) -> str | None:
 def _made_with(results: Path) -> dict[str, set[str]]:
     """Versions that made what is there, by name: those of the last record of provenance, and of the models."""
     found: dict[str, set[str]] = {}
-    record = _read(results / crate.FOLDER / crate.NAME).get("@graph", [])
-    known = [{e["name"]: e["softwareVersion"] for e in record if e.get("@type") == "SoftwareApplication"}]
-    known += [_read(path).get("versions", {}) for path in sorted(results.glob("model/*/*/model.json"))]
-    for versions in known:
-        for name, version in versions.items():
+    known = _of_crate(_read(results / crate.FOLDER / crate.NAME))
+    for path in sorted(results.glob("model/*/*/model.json")):
+        versions = _read(path).get("versions")
+        known += versions.items() if isinstance(versions, dict) else []
+    for name, version in known:
+        # Somebody may have edited it.
+        if isinstance(name, str) and isinstance(version, str):
             found.setdefault(name, set()).add(version)
     return found
+
+
+def _of_crate(content: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """Names and versions of the software in a crate."""
+    graph = content.get("@graph")
+    entities = [entity for entity in graph if isinstance(entity, dict)] if isinstance(graph, list) else []
+    return [(e.get("name"), e.get("softwareVersion")) for e in entities if e.get("@type") == "SoftwareApplication"]
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     """Read JSON; what is not there, or damaged, says nothing here: whoever needs it refuses it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -1,6 +1,7 @@
 """Write a Snakemake profile for a user, with which `snakemake --profile slurm` works from any folder."""
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -19,8 +20,9 @@ COMMON = "default"
 
 HEAD = """\
 # For: snakemake --profile {called}
-# Made by `make profile` in {root} from profiles/{name}. Edit here what your site needs; a second
-# `make profile` does not overwrite it.
+# Made by `make profile` in {root} from profiles/{name}.
+# Edit here what your site needs: once edited, a second `make profile` does not overwrite it (FORCE=1 does,
+# and keeps it under another name). As long as nobody edited it, it is written anew.
 snakefile: {snakefile}
 directory: {directory}   # paths in the settings, results among them, are relative to it
 """
@@ -74,18 +76,31 @@ def write(asked: Asked, force: bool = False) -> list[Path]:
         Paths of what was written.
 
     Raises:
-        InputError: There is no such profile, folder, or file of settings.
+        InputError: There is no such profile, folder, or file of settings; or the files cannot be written.
         StaleError: A file is there that was edited by hand, or not made by this command.
 
     """
     check(asked)
+    try:
+        return _written(asked, force)
+    except OSError as error:
+        raise InputError(_unwritten(asked, f"{error.strerror}: {error.filename or asked.to}")) from None
+
+
+def _unwritten(asked: Asked, why: str) -> str:
+    return f"{asked.to} cannot be written ({why}): name another folder with --to (make profile TO=folder)."
+
+
+def _written(asked: Asked, force: bool) -> list[Path]:
+    """Write all files, or none where one was edited."""
     content = {asked.to / "profile.yaml": text(asked)}
     content |= {asked.to / source.name: source.read_text(encoding="utf-8") for source in _others(asked.name)}
     edited = [path for path in content if not untouched(path)]
     if edited and not force:
         raise StaleError(
             f"{edited[0]} was edited by hand, or not made by this command: nothing was written. Compare it with "
-            f"{PROFILES / asked.name}, or replace it with --force, which keeps it as {_kept(edited[0])}."
+            f"{PROFILES / asked.name}, or replace it with --force (make profile FORCE=1), which keeps it as "
+            f"{_kept(edited[0])}."
         )
     for path in edited:
         path.replace(_kept(path))
@@ -102,6 +117,9 @@ def check(asked: Asked) -> None:
         raise InputError(f"there is no profile {asked.name!r} in {PROFILES}; there are: {', '.join(names())}.")
     if not asked.directory.is_dir():
         raise InputError(f"{asked.directory} is no folder: make it first, or name another one for the runs.")
+    # Else the system would name only the part of the path that it could not make.
+    if blocked := next((p for p in (asked.to, *asked.to.parents) if os.path.lexists(p) and not p.is_dir()), None):
+        raise InputError(_unwritten(asked, f"Not a directory: {blocked}"))
     if asked.configfile and not asked.configfile.is_file():
         raise InputError(f"{asked.configfile} is not there: name the settings that are.")
 
@@ -130,7 +148,7 @@ def untouched(path: Path) -> bool:
     if not path.exists():
         return True
     beside = files.beside(path)
-    return beside.is_file() and beside.read_text() == files.checksum(path)
+    return beside.is_file() and beside.read_bytes() == files.checksum(path).encode()
 
 
 def _others(name: str) -> list[Path]:
@@ -139,7 +157,10 @@ def _others(name: str) -> list[Path]:
 
 
 def _kept(path: Path) -> Path:
-    return path.with_name(f"{path.name}.old")
+    """Name under which a file is kept; what was kept before is not overwritten."""
+    names = itertools.chain(["old"], (f"old{number}" for number in itertools.count(2)))
+    places = (path.with_name(f"{path.name}.{name}") for name in names)
+    return next(place for place in places if not os.path.lexists(place))
 
 
 def said(asked: Asked, written: list[Path]) -> str:

@@ -18,6 +18,9 @@ from parcelle.sensors import Acquisition
 # Seconds between two lines about how far it is.
 EVERY = 5
 
+# Folder of the mosaics among the results.
+MOSAIC = "mosaic"
+
 # Files that are read at a time.
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -34,11 +37,20 @@ class Check:
 
 @dataclass(frozen=True)
 class Found:
-    """What came of all checks: how many files were read and how many products looked at, and what differs."""
+    """What came of all checks.
+
+    Attributes:
+        read: How many files were read.
+        looked_at: How many products were looked at.
+        differences: What differs.
+        remarks: What lies beside what was published, and is no difference.
+
+    """
 
     read: int
     looked_at: int
     differences: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The last line of the command."""
@@ -68,11 +80,21 @@ def verify(results: str | Path, published: bool = False, threads: int = THREADS)
         reading += [_given(str(path), sum) for path, sum in listed.inputs.items() if path not in inventories]
         of_images, looking = _products(inventories)
         reading += of_images
-    return Found(len(reading), len(looking), tuple(_differences([*reading, *looking], threads)))
+    differences = tuple(_differences([*reading, *looking], threads))
+    return Found(len(reading), len(looking), differences, tuple(_remarks(Path(results) / MOSAIC, listed.published)))
 
 
 def _is_inventory(path: Path, results: str | Path) -> bool:
     return path.parent == Path(os.path.normpath(results)) / "acquisitions"
+
+
+def _remarks(mosaic: Path, published: Collection[Path]) -> Iterator[str]:
+    """Files beside the mosaics that the run did not publish: GDAL and QGIS may read them together with these."""
+    known = {Path(os.path.normpath(name)) for path in published for name in (path, files.beside(path))}
+    there = sorted(mosaic.iterdir()) if mosaic.is_dir() else []
+    for path in there:
+        if Path(os.path.normpath(path)) not in known:
+            yield f"{path} is not among what the run published: no checksum vouches for it."
 
 
 def _made(path: Path, digest: str) -> Check:
@@ -88,32 +110,50 @@ def _given(path: str, digest: str) -> Check:
 
 def _other(path: str, digest: str, mend: str) -> str | None:
     """How a file is another than it was."""
+    if files.special(path):
+        return f"{path} is no file. {mend}"
     try:
         if checksums.of(path) == digest:
             return None
     except FileNotFoundError:
         return f"{path} is missing. {mend}"
-    except (OSError, InputError) as error:
+    except (OSError, ValueError, InputError) as error:
         return f"{path} cannot be read ({error}). {mend}"
     return f"{path} is not the file it was: its checksum differs. {mend}"
 
 
 def _products(inventories: Collection[Path]) -> tuple[list[Check], list[Check]]:
     """Checks of images: each file where its checksum is known, else each product. A damaged inventory has its own."""
-    reading, looking = [], []
+    reading: list[Check] = []
+    looking: list[Check] = []
     for path in (path for path in inventories if path.suffix == ".json"):
         beside = path.with_name(f"{path.stem}.SHA256SUMS")
         try:
-            found = acquisitions.read(str(path))
-            sums = checksums.read(beside) if beside in inventories else {}
+            read, looked_at = _of_inventory(path, beside if beside in inventories else None)
         except StaleError:
             continue
-        for one in found.acquisitions:
-            if all(image in sums for image in images(one)):
-                reading += [_given(image, sums[image]) for image in images(one)]
-            else:
-                looking.append(_product(found.tile, one))
+        except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
+            read, looked_at = [_edited(path)], []
+        reading += read
+        looking += looked_at
     return list({check.name: check for check in reading}.values()), looking
+
+
+def _of_inventory(path: Path, beside: Path | None) -> tuple[list[Check], list[Check]]:
+    """Checks of the images of a tile; what no job wrote so raises whatever it raises."""
+    reading, looking = [], []
+    found, sums = acquisitions.read(str(path)), checksums.read(beside) if beside else {}
+    for one in found.acquisitions:
+        if all(image in sums for image in images(one)):
+            reading += [_given(image, sums[image]) for image in images(one)]
+        else:
+            looking.append(_product(found.tile, one))
+    return reading, looking
+
+
+def _edited(path: Path) -> Check:
+    """An inventory that was edited, and its checksum too."""
+    return Check(str(path), lambda: crate.edited(path))
 
 
 def _product(tile: str, one: Acquisition) -> Check:
@@ -148,17 +188,18 @@ def _differences(checks: Sequence[Check], threads: int) -> Iterator[str]:
 def main(words: list[str] | None = None) -> int:
     """Run the command; return its exit status: 0 if nothing differs."""
     parser = argparse.ArgumentParser(prog="python -m parcelle.operations.verify", description=__doc__)
-    commands.add_arguments(parser)
+    commands.add_arguments(parser, snakemake=False)
     parser.add_argument("--published", action="store_true", help="look at outputs only, and not at what went in")
     given = parser.parse_args(words)
     try:
         run = commands.Run.of(given)
+        run.refuse_nothing()
         with run.inside():
             found = verify(run.settings().results, given.published)
     except ParcelleError as error:
         print(error, file=sys.stderr)
         return 1
-    for line in (*found.differences, str(found)):
+    for line in (*found.remarks, *found.differences, str(found)):
         print(line)
     return 1 if found.differences else 0
 

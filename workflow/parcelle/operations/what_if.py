@@ -56,7 +56,7 @@ def ask(run: Run) -> Answer:
     if not jobs:
         return Answer(stale, [], [])
     with run.inside():
-        facts = Facts.read(run.settings(), {job.rule: job.threads for job in jobs})
+        facts = Facts.read(run.settings(), run.threads or {job.rule: job.threads for job in jobs})
         return Answer(stale, jobs, [cost.of_job(job.rule, job.wildcards, facts) for job in jobs], facts.guessed)
 
 
