@@ -280,4 +280,4 @@ def test_the_command_says_what_is_wrong(tmp_path):
     (tmp_path / "sentinel2/31TGM/SENTINEL2A_20170101-104812-123_L2A_T31TGM_C_V1-0").mkdir(parents=True)
     done = subprocess.run([sys.executable, "-m", "parcelle.demo", tmp_path], capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "SENTINEL2A_20170101-104812-123_L2A_T31TGM_C_V1-0 is not of this country" in done.stdout
+    assert "SENTINEL2A_20170101-104812-123_L2A_T31TGM_C_V1-0 is not of this country" in done.stderr

@@ -122,7 +122,7 @@ def test_the_command_prints_a_line_per_figure(country, results, capsys):
 
 def test_the_command_says_what_is_wrong(country, tmp_path, capsys):
     assert truth.main([str(country), str(tmp_path)]) == 1
-    assert "run the workflow first" in capsys.readouterr().out
+    assert "run the workflow first" in capsys.readouterr().err
 
 
 def test_an_accuracy_of_nothing_is_undefined(country, results, capsys):

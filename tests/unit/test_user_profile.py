@@ -169,7 +169,7 @@ def test_a_home_that_is_a_file_ends_in_a_sentence(tmp_path, monkeypatch, capsys)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
     assert user_profile.main(["slurm"]) == 1
-    assert capsys.readouterr().out == (
+    assert capsys.readouterr().err == (
         f"{home}/.config/snakemake/slurm cannot be written (Not a directory: {home}): name another folder with --to "
         "(make profile TO=folder).\n"
     )
@@ -216,4 +216,4 @@ def test_the_command_writes_elsewhere(tmp_path, monkeypatch, capsys):
 def test_the_command_says_why_it_writes_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert user_profile.main(["pbs"]) == 1
-    assert capsys.readouterr().out.startswith("there is no profile 'pbs' in ")
+    assert capsys.readouterr().err.startswith("there is no profile 'pbs' in ")

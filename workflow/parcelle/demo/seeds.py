@@ -14,7 +14,7 @@ import yaml
 from parcelle import acquisitions, cube, features, mapping, settings, training
 from parcelle.areas import Areas
 from parcelle.demo import truth
-from parcelle.errors import ParcelleError
+from parcelle.errors import in_one_sentence
 from parcelle.features import Source
 from parcelle.nomenclature import Nomenclature
 from parcelle.settings import Settings
@@ -66,17 +66,14 @@ def _tile(folder: str | Path, tile: str, checked: Settings, sources: list[Source
     return counts
 
 
+@in_one_sentence
 def main(words: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m parcelle.demo.seeds", description="Map by each seed, compare.")
     parser.add_argument("folder", help="what `python -m parcelle.demo` wrote")
     parser.add_argument("settings", help="settings file that it was mapped with")
     given = parser.parse_args(words)
-    try:
-        counts = map_accuracies(given.folder, settings.read(yaml.safe_load(Path(given.settings).read_text())))
-    except ParcelleError as error:
-        print(error)
-        return 1
+    counts = map_accuracies(given.folder, settings.read(yaml.safe_load(Path(given.settings).read_text())))
     for seed, count in counts.items():
         print(truth.line(f"map of seed {seed} against the truth", count))
     print(truth.line("maps of all seeds against the truth", truth.pooled(counts)))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import rasterio
 
-from parcelle.errors import InputError, ParcelleError
+from parcelle.errors import InputError, in_one_sentence
 from parcelle.files import verify
 from parcelle.grid import Grid
 
@@ -136,17 +136,14 @@ def line(name: str, count: Count) -> str:
     return f"{name:<52}{share:>10}{total:>10}"
 
 
+@in_one_sentence
 def main(words: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m parcelle.demo.truth", description="Compare maps with the truth.")
     parser.add_argument("folder", help="what `python -m parcelle.demo` wrote")
     parser.add_argument("results", help="results of the workflow")
     given = parser.parse_args(words)
-    try:
-        print(table(given.folder, given.results))
-    except ParcelleError as error:
-        print(error)
-        return 1
+    print(table(given.folder, given.results))
     return 0
 
 

@@ -6,7 +6,6 @@ or out of date. A tile without an inventory is taken for what the names of its p
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from parcelle import features, listing, models_size, needs, reference, samples, vectors
-from parcelle.errors import ParcelleError
+from parcelle.errors import in_one_sentence
 from parcelle.needs import Need, Work
 from parcelle.operations import commands, previews
 from parcelle.operations.commands import Run
@@ -264,6 +263,7 @@ def _learning(facts: Facts) -> list[tuple[str, Wildcards]]:
     ]
 
 
+@in_one_sentence
 def main(words: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
@@ -272,16 +272,12 @@ def main(words: list[str] | None = None) -> int:
     commands.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="write the table as JSON")
     arguments = parser.parse_args(words)
-    try:
-        run = Run.of(arguments)
-        previews.with_plan(run)
-        with run.inside():
-            facts = Facts.read(run.settings(), run.threads)
-            found = {"rules": [asdict(row) for row in rows(facts)], "guessed": list(facts.guessed)}
-            print(json.dumps(found, indent=1) if arguments.json else "\n".join(table(facts)))
-    except ParcelleError as error:
-        print(error, file=sys.stderr)
-        return 1
+    run = Run.of(arguments)
+    previews.with_plan(run)
+    with run.inside():
+        facts = Facts.read(run.settings(), run.threads)
+        found = {"rules": [asdict(row) for row in rows(facts)], "guessed": list(facts.guessed)}
+        print(json.dumps(found, indent=1) if arguments.json else "\n".join(table(facts)))
     return 0
 
 

@@ -5,14 +5,13 @@ From the records of the jobs that are done; where SLURM keeps accounts, also how
 
 import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from parcelle import files, resources
-from parcelle.errors import ParcelleError
+from parcelle.errors import in_one_sentence
 from parcelle.needs import Need
 from parcelle.operations import commands, cost, jobs, slurm
 from parcelle.operations.commands import Run
@@ -223,6 +222,7 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.0f} %"
 
 
+@in_one_sentence
 def main(words: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
@@ -231,14 +231,10 @@ def main(words: list[str] | None = None) -> int:
     commands.add_arguments(parser, snakemake=False)
     parser.add_argument("--json", action="store_true", help="write the tables as JSON")
     arguments = parser.parse_args(words)
-    try:
-        run = Run.of(arguments)
-        run.refuse_nothing()
-        with run.inside():
-            found = of_results(run.settings())
-    except ParcelleError as error:
-        print(error, file=sys.stderr)
-        return 1
+    run = Run.of(arguments)
+    run.refuse_nothing()
+    with run.inside():
+        found = of_results(run.settings())
     print(json.dumps(asdict(found), indent=1) if arguments.json else "\n".join(table(found)))
     return 0
 

@@ -9,7 +9,6 @@ import datetime
 import itertools
 import re
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import Self
 import psutil
 
 from parcelle import files
-from parcelle.errors import ParcelleError, StaleError
+from parcelle.errors import ParcelleError, StaleError, in_one_sentence
 from parcelle.operations import commands, ledger, previews, slurm
 from parcelle.operations.commands import Run
 from parcelle.vectors import listed
@@ -260,6 +259,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
+@in_one_sentence
 def main(words: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
@@ -270,11 +270,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--cancel", action="store_true", help="cancel the run's jobs instead of waiting for them")
     parser.add_argument("--ended", action="store_true", help="nothing of the run runs where it was started")
     arguments = parser.parse_args(words)
-    try:
-        return resume(Run.of(arguments), cancel=arguments.cancel, ended=arguments.ended)
-    except ParcelleError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return resume(Run.of(arguments), cancel=arguments.cancel, ended=arguments.ended)
 
 
 if __name__ == "__main__":

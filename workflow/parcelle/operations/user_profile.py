@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parcelle import files
-from parcelle.errors import InputError, ParcelleError, StaleError
+from parcelle.errors import InputError, StaleError, in_one_sentence
 from parcelle.operations.commands import ROOT
 
 PROFILES = ROOT / "profiles"
@@ -177,6 +177,7 @@ def said(asked: Asked, written: list[Path]) -> str:
     )
 
 
+@in_one_sentence
 def main(words: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m parcelle.operations.user_profile", description=__doc__)
@@ -192,11 +193,7 @@ def main(words: list[str] | None = None) -> int:
         given.directory.resolve(),
         given.configfile.resolve() if given.configfile else None,
     )
-    try:
-        print(said(asked, write(asked, given.force)))
-    except ParcelleError as error:
-        print(error)
-        return 1
+    print(said(asked, write(asked, given.force)))
     return 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from parcelle import acquisitions, checksums, crate, files
 from parcelle.crate_tables import folder, images
-from parcelle.errors import InputError, ParcelleError, StaleError
+from parcelle.errors import InputError, StaleError, in_one_sentence
 from parcelle.operations import commands
 from parcelle.sensors import Acquisition
 
@@ -185,20 +185,17 @@ def _differences(checks: Sequence[Check], threads: int) -> Iterator[str]:
                 print(f"{done} of {len(checks)} looked at", file=sys.stderr)
 
 
+@in_one_sentence
 def main(words: list[str] | None = None) -> int:
     """Run the command; return its exit status: 0 if nothing differs."""
     parser = argparse.ArgumentParser(prog="python -m parcelle.operations.verify", description=__doc__)
     commands.add_arguments(parser, snakemake=False)
     parser.add_argument("--published", action="store_true", help="look at outputs only, and not at what went in")
     given = parser.parse_args(words)
-    try:
-        run = commands.Run.of(given)
-        run.refuse_nothing()
-        with run.inside():
-            found = verify(run.settings().results, given.published)
-    except ParcelleError as error:
-        print(error, file=sys.stderr)
-        return 1
+    run = commands.Run.of(given)
+    run.refuse_nothing()
+    with run.inside():
+        found = verify(run.settings().results, given.published)
     for line in (*found.remarks, *found.differences, str(found)):
         print(line)
     return 1 if found.differences else 0

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from parcelle import vectors
-from parcelle.errors import ParcelleError
+from parcelle.errors import in_one_sentence
 from parcelle.needs import Need
 from parcelle.operations import commands, cost, previews, upgrades
 from parcelle.operations.commands import Run
@@ -100,6 +100,7 @@ def _row(name: str, needs: Sequence[Need]) -> str:
     return f"{name:<12}{len(needs):>7}{hours:>12.2f}{cost.size(memory):>11}{cost.size(disk):>11}"
 
 
+@in_one_sentence
 def main(words: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
@@ -109,12 +110,8 @@ def main(words: list[str] | None = None) -> int:
     commands.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="write the answer as JSON")
     arguments = parser.parse_args(words)
-    try:
-        run = Run.of(arguments)
-        answer, upgraded = ask(run), upgrades.notice(run.results())
-    except ParcelleError as error:
-        print(error, file=sys.stderr)
-        return 1
+    run = Run.of(arguments)
+    answer, upgraded = ask(run), upgrades.notice(run.results())
     print(json.dumps(asdict(answer), indent=1) if arguments.json else "\n".join(table(answer)))
     if upgraded:
         print(upgraded, file=sys.stderr)
