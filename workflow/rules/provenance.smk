@@ -5,8 +5,6 @@ rule provenance:
         maps=collect("<results>/map/{tile}/SHA256SUMS", tile=TILES),
         acquisitions=collect("<results>/acquisitions/{tile}.json", tile=TILES),
         image_sums=collect(IMAGE_SUMS.values(), tile=TILES),
-    params:
-        publication=SETTINGS.publication.model_dump(),
     output:
         crate="<results>/provenance/ro-crate-metadata.json",
         settings="<results>/provenance/settings.yaml",
@@ -23,5 +21,7 @@ rule provenance:
     resources:
         mem_mb=memory(provenance_need),
         runtime=minutes(provenance_need),
+    params:
+        publication=SETTINGS.publication.model_dump(),
     script:
         "../../scripts/provenance.py"
