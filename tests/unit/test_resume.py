@@ -356,9 +356,15 @@ class TestLedger:
         (tmp_path / "results/map").mkdir()
         with pytest.raises(ledger.LedgerError, match=rf"^{tmp_path}/results was not made by a run in {tmp_path}, or"):
             ledger.refuse_unknown("results", tmp_path)
-        place = ledger.place(tmp_path, "results/plan.json")
-        place.parent.mkdir(parents=True)
-        place.touch()
+
+    @pytest.mark.parametrize("name", ["record", "database"])
+    def test_results_with_records_are_those_of_the_folder(self, tmp_path, name):
+        (tmp_path / "results/map").mkdir(parents=True)
+        (tmp_path / "results/plan.json").touch()
+        places = {"record": ledger.place(tmp_path, "results/plan.json")}
+        places |= {"database": tmp_path / ".snakemake/metadata.db"}
+        places[name].parent.mkdir(parents=True)
+        places[name].touch()
         ledger.refuse_unknown("results", tmp_path)
 
     def test_snakemake_refuses(self, run):

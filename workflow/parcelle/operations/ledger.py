@@ -33,9 +33,11 @@ def refuse_unknown(results: str | Path, folder: str | Path = ".") -> None:
         LedgerError: They were made in another folder, or under another name, or their records are gone.
 
     """
-    path, full = f"{results}/plan.json", Path(folder, results)
+    full = Path(folder, results)
     made = (full / "plan.json").exists() and any((full / name).exists() for name in AFTER_THE_PLAN)
-    if made and not place(Path(folder), path).exists():
+    # Snakemake may keep its records in a database: that holds those of the folder, whatever they are.
+    records = (place(Path(folder), f"{results}/plan.json"), Path(folder, ".snakemake/metadata.db"))
+    if made and not any(record.exists() for record in records):
         raise LedgerError(
             f"{full.absolute()} was not made by a run in {Path(folder).absolute()}, or the folder .snakemake of that "
             "run is gone: nobody knows which settings it follows from. Run where it was made, with .snakemake beside "
