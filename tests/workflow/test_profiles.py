@@ -15,9 +15,6 @@ from parcelle.operations import user_profile
 
 PROFILES = country.ROOT / "profiles"
 
-# The profiles leave out what jobs read and write; here each job is to be seen.
-LISTED = ("--quiet", "host")
-
 # In place of `kubectl`: it runs what it is asked to create, at once, and remembers what that was and how it ended.
 KUBECTL = f"""#!{sys.executable}
 import json, os, subprocess, sys
@@ -70,7 +67,7 @@ def empty(tmp_path):
 
 @pytest.mark.parametrize("profile", sorted(PROFILES.glob("*/profile.yaml")), ids=lambda path: path.parent.name)
 def test_each_profile_plans_the_country_without_a_cluster(empty, tmp_path, profile):
-    words = ["-s", country.ROOT / "Snakefile", "--profile", profile.parent, "--directory", empty, "-n", *LISTED]
+    words = ["-s", country.ROOT / "Snakefile", "--profile", profile.parent, "--directory", empty, "-n"]
     env = environment(tmp_path, without_slurm(tmp_path))
     code, said = snakemake(*words, "--configfile", empty / "settings.yaml", cwd=tmp_path, env=env)
     assert code == 0, said
@@ -84,7 +81,7 @@ def test_the_profile_of_a_user_works_from_any_folder(empty, tmp_path, name):
     command = [sys.executable, "-m", "parcelle.operations.user_profile", name, "--directory", str(empty)]
     subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True)
     for place, configfile in ((below, empty / "settings.yaml"), (tmp_path, "run/settings.yaml")):
-        code, said = snakemake("--profile", name, "--configfile", configfile, "-n", *LISTED, cwd=place, env=env)
+        code, said = snakemake("--profile", name, "--configfile", configfile, "-n", cwd=place, env=env)
         assert code == 0, said
         assert "plan" in country.jobs(said)
     assert list(below.iterdir()) == []
@@ -101,11 +98,11 @@ def test_what_the_profile_of_every_run_says_holds_from_any_folder(again, tmp_pat
     words = [*map(str, command), "--configfile", str(again / "settings.yaml")]
     subprocess.run(words, cwd=tmp_path, env=env, check=True, capture_output=True)
     (clone / "scripts/train.py").touch()
-    code, said = snakemake("--profile", "local", "-n", *LISTED, cwd=tmp_path, env=env)
+    code, said = snakemake("--profile", "local", "-n", cwd=tmp_path, env=env)
     assert code == 0 and country.jobs(said) == [], said
     profile = tmp_path / "home/.config/snakemake/local/profile.yaml"
     profile.write_text(profile.read_text().replace("rerun-triggers:", "# rerun-triggers:"))
-    code, said = snakemake("--profile", "local", "-n", *LISTED, cwd=tmp_path, env=env)
+    code, said = snakemake("--profile", "local", "-n", cwd=tmp_path, env=env)
     assert code == 0 and "train/north/0" in country.jobs(said), said
 
 
