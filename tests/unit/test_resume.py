@@ -357,6 +357,13 @@ class TestLedger:
         with pytest.raises(ledger.LedgerError, match=rf"^{tmp_path}/results was not made by a run in {tmp_path}, or"):
             ledger.refuse_unknown("results", tmp_path)
 
+    @pytest.mark.parametrize("name", ["acquisitions", "model"])
+    def test_what_does_not_follow_from_the_plan_tells_nothing(self, tmp_path, name):
+        """A run that was killed while the plan was made has inventories; frozen models are brought by the user."""
+        (tmp_path / "results" / name).mkdir(parents=True)
+        (tmp_path / "results/plan.json").touch()
+        ledger.refuse_unknown("results", tmp_path)
+
     @pytest.mark.parametrize("name", ["record", "database"])
     def test_results_with_records_are_those_of_the_folder(self, tmp_path, name):
         (tmp_path / "results/map").mkdir(parents=True)

@@ -14,8 +14,8 @@ LONGEST = 255
 ROUNDED = 1e-3
 
 
-# Folders of what follows from the plan.
-AFTER_THE_PLAN = ("acquisitions", "samples", "model", "map", "mosaic")
+# Folders of what no job makes before the plan is recorded. Inventories are made beside it; frozen models are brought.
+AFTER_THE_PLAN = ("samples", "map", "mosaic")
 
 
 class LedgerError(ParcelleError):
